@@ -56,6 +56,13 @@ func (c *policyCheck) Run(ctx context.Context, conn *connection) error {
 	for _, w := range p.Warnings() {
 		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", c.File, w)
 	}
+	unmet, err := server.Unmeetable(ctx, db, keys, p)
+	if err != nil {
+		return err
+	}
+	for _, u := range unmet {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", c.File, u)
+	}
 	results, failed := p.Test(), 0
 	for _, r := range results {
 		if !r.OK {

@@ -229,7 +229,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
-		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Ears: in.ears, Engine: in.Engine,
+		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Carriers: in.carriers.says, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err

@@ -3,9 +3,13 @@ package server
 import (
 	"context"
 	"slices"
+	"time"
 
 	"countersign/internal/admin/nouns"
+	policies "countersign/internal/admin/policy"
+	"countersign/internal/admin/survey"
 	"countersign/internal/application"
+	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
 	"countersign/internal/policy"
@@ -26,6 +30,28 @@ func Known(ctx context.Context, db *store.DB, keys *keyring.Keyring) (policy.Kno
 		return policy.Known{}, err
 	}
 	return vocabulary{directory.NewGroups(directory.Parts{DB: db, Keys: keys}), catalogue, kinds, Protocols()}.names(ctx, db)
+}
+
+// Unmeetable says whom a document demands something of that nobody can show there, a sentence for
+// each. It reads the applications.
+func Unmeetable(ctx context.Context, db *store.DB, keys *keyring.Keyring, p *policy.Policy) ([]string, error) {
+	catalogue, err := application.Open(ctx, db, keys)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := EveryKind()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]authenticator.Authenticator, len(kinds))
+	for i, k := range kinds {
+		all[i] = k.Authenticator
+	}
+	places, err := survey.New(survey.Parts{Applications: catalogue, Protocols: Protocols()}).Places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return policies.Unmeetable(p, policies.Reached{Reach: signin.ReachOf(all, time.Now), Places: places, Protocols: Protocols(), Now: time.Now()}), nil
 }
 
 // vocabulary is what a policy's names are of.

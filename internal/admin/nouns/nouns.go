@@ -84,7 +84,9 @@ type Parts struct {
 	// Ears know what was heard of applications.
 	Ears *protocol.Ears
 	// Engine is asked what it would decide; it is never asked for a Grant.
-	Engine    *signin.Engine
+	Engine *signin.Engine
+	// Reach is the most that anybody can show at an application.
+	Reach     signin.Reach
 	Approvals *approval.Approvals
 	Pushes    *approval.Pushes
 	Strangers *signin.Strangers
@@ -136,7 +138,7 @@ func things(p Parts) []admin.Desk {
 func rules(p Parts) []admin.Desk {
 	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
 	return slices.Concat(
-		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Known: p.Known, Now: p.Now}),
+		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Reach: p.Reach, Known: p.Known, Now: p.Now}),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Dormant: p.Dormant, Now: p.Now}),

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/admin/survey"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/protocol"
 	"countersign/internal/signin"
 )
 
 // diffDesk is where documents are compared.
 type diffDesk struct {
 	documents
-	survey *survey.Survey
+	survey    *survey.Survey
+	reach     signin.Reach
+	protocols protocol.List
+	now       func() time.Time
 }
 
 // Diff compares a document, or a saved version, with the policy in force.
@@ -33,6 +38,8 @@ type Difference struct {
 	// that could not be analysed, and there may be more differences than these.
 	Exact  bool     `json:"exact"`
 	Unsure []string `json:"unsure,omitempty"`
+	// Unmeetable says whom the document demands something of that nobody can show there.
+	Unmeetable []string `json:"unmeetable,omitempty"`
 	// Changes are the differences, those that let in or ask less first.
 	Changes []Effect `json:"changes"`
 }
@@ -87,7 +94,9 @@ func (c *Diff) Do(ctx context.Context, a *diffDesk, _ signin.Grant) (any, error)
 			}
 		}
 	}
-	return d.finish(), nil
+	out := d.finish()
+	out.Unmeetable = Unmeetable(after, Reached{Reach: a.reach, Places: places, Protocols: a.protocols, Now: a.now()})
+	return out, nil
 }
 
 // mostCompared is how much one comparison looks at: some ten seconds of one processor.

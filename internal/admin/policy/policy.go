@@ -50,6 +50,7 @@ type Parts struct {
 	Applications *application.Catalogue
 	Protocols    protocol.List
 	Survey       *survey.Survey
+	Reach        signin.Reach
 	// Known are the names that a policy may mention.
 	Known func(ctx context.Context, r store.Reader) (policy.Known, error)
 	Now   func() time.Time
@@ -62,7 +63,7 @@ func Desks(p Parts) []admin.Desk {
 		admin.At(&d),
 		admin.At(&changeDesk{admin.NewBook(p.DB), d, p.Engine}),
 		admin.At(&explainDesk{p.Engine, p.Applications, p.Protocols, p.Now}),
-		admin.At(&diffDesk{d, p.Survey}),
+		admin.At(&diffDesk{d, p.Survey, p.Reach, p.Protocols, p.Now}),
 	}
 }
 
