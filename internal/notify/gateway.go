@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,14 +131,34 @@ func (g Gateway) judge(status int, body []byte, hidden func(string) string) erro
 // longNumbers are telephone numbers and codes.
 var longNumbers = regexp.MustCompile(`\d{6,}`)
 
-// hiddenIn takes what nobody should read out of an answer that may repeat it.
+// hiddenIn takes what nobody should read out of an answer that may repeat it: as it was sent,
+// and as addresses, pages and documents write it.
 func hiddenIn(s, message, secret string) string {
-	for _, hide := range []string{strings.Join(strings.Fields(message), " "), secret, url.QueryEscape(secret)} {
+	for _, hide := range append([]string{strings.Join(strings.Fields(message), " ")}, spellings(secret)...) {
 		if hide != "" {
-			s = strings.ReplaceAll(s, hide, "***")
+			s = replaceFold(s, hide, "***")
 		}
 	}
 	return longNumbers.ReplaceAllString(s, "***")
+}
+
+// spellings are the ways in which an answer may repeat a secret, the longest first.
+func spellings(secret string) []string {
+	var out []string
+	for _, s := range []string{secret, strings.Join(strings.Fields(secret), " ")} {
+		quoted, err := json.Marshal(s)
+		if err == nil {
+			out = append(out, strings.Trim(string(quoted), `"`))
+		}
+		out = append(out, s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), base64.StdEncoding.EncodeToString([]byte(s)))
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+// replaceFold replaces a text in whatever case, since hexadecimal digits have two.
+func replaceFold(s, old, with string) string {
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(old)).ReplaceAllLiteralString(s, with)
 }
 
 // request is what is sent.

@@ -81,6 +81,8 @@ func TestGatewaysAnswer(t *testing.T) {
 		"it would match, but failed":      {503, "ID: 5", `^ID: `, failure.Unavailable, "503"},
 		"this number not":                 {400, `{"code":21211,"message":"The 'To' number +4930123456 is not a valid phone number."}`, "", failure.Refused, `{"code":21211,"message":"The 'To' number +*** is not`},
 		"who are you":                     {401, "unauthorized: s3cr&t s3cr%26t", "", failure.Unavailable, "unauthorized: *** ***"},
+		"it repeats the address":          {401, "GET /send?key=s3cr%26t&x=s3cr&amp;t HTTP/1.1", "", failure.Unavailable, "key=***&x=*** HTTP"},
+		"it repeats it in JSON":           {403, `{"key":"s3cr\u0026t","b":"czNjciZ0"}`, "", failure.Unavailable, `{"key":"***","b":"***"}`},
 		"too many":                        {429, "slow down", "", failure.Unavailable, "429"},
 		"it repeats everything":           {500, "cannot send " + smsText + " to 004930123456", "", failure.Unavailable, "cannot send *** to ***"},
 		"it repeats the code":             {500, "#123456", "", failure.Unavailable, "#***"},
