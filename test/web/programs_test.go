@@ -70,6 +70,21 @@ func TestPrograms(t *testing.T) {
 			shut := site("shut", map[string]any{})
 			ada := w.EnrollCodes("ada")
 			key := keyFor(w, "127.0.0.0/8", "wiki/sign-in", "shut/sign-in")
+			for agent, told := range map[string]bool{"curl/7.88.1": true, "Mozilla/5.0": false} {
+				r, err := http.NewRequest("GET", "http://"+wiki.addr+"/api", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("User-Agent", agent)
+				answer, err := http.DefaultTransport.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				if said := strings.Join(answer.Header.Values("WWW-Authenticate"), ", "); answer.StatusCode != http.StatusUnauthorized || strings.Contains(said, "Basic") != told {
+					t.Errorf("%s is answered %d with %s", agent, answer.StatusCode, said)
+				}
+			}
 			wiki.passesProgram(key, ada)
 			for _, authorization := range []string{"Authorization: Bearer " + key + "x", "Authorization: Bearer " + keyFor(w, "127.0.0.0/8", "other/sign-in", "sign-in", "account.list"), "Authorization: Bearer " + keyFor(w, "10.0.0.0/8", "wiki/sign-in"),
 				basic("ada", servertest.Passphrase), basic("ada", servertest.Passphrase+",000000"), basic("ada", "wrong,"+ada.Code()), basic("", servertest.Passphrase+","+ada.Code()), basic("ada", ","+ada.Code())} {

@@ -297,12 +297,13 @@ func send(w http.ResponseWriter, r *http.Request, q question, redirects bool, st
 	http.Error(w, "Sign in first.", http.StatusUnauthorized)
 }
 
-// challengeProgram is challenge, and says to a program that it may use Basic where it may. No
-// browser is told, because it would ask people for it by itself.
+// challengeProgram is challenge, and asks a program for Basic where it may use that: in its place,
+// because nginx passes on one challenge. No browser is asked, because it would ask people for it by
+// itself.
 func challengeProgram(w http.ResponseWriter, r *http.Request, at place) {
 	challenge(w, at.app)
 	if len(at.programs) > 0 && program(r) {
-		w.Header().Add("WWW-Authenticate", `Basic realm="`+at.app+`", charset="UTF-8"`)
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+at.app+`", charset="UTF-8"`)
 	}
 }
 
