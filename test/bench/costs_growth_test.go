@@ -91,7 +91,7 @@ func (c *costs) start(w *servertest.World) {
 	folder := w.Folder
 	w.Stop()
 	program := filepath.Join(c.b.TempDir(), "countersign")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "countersign/cmd/countersign").CombinedOutput(); err != nil {
 		c.b.Fatalf("%v\n%s", err, out)
 	}
 	var took []float64
