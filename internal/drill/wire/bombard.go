@@ -75,7 +75,7 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 		{Name: fmt.Sprintf("the owner's phone is woken more than %d times", wokenSoon), Open: woken > wokenSoon, Detail: fmt.Sprintf("%d times", woken)},
 		{Name: "an approval of another number than the one that waits", Open: led, Detail: "the owner was led to it, with the passkey"},
 		{Name: "an approval without its number", Open: taps > 0, Detail: fmt.Sprintf("%d of %d guesses", taps, web.NumbersTried)},
-		p.Tried("RADIUS after all that", let > 0, err),
+		letIn(p, "RADIUS after all that", let, err),
 		{Name: "a second number for one sign-in", Open: again+f.again > 0, Detail: fmt.Sprintf("%d", again+f.again)},
 	}
 	flooded, err := s.alarmed(ctx, p, "alarm.push-flood", c)
@@ -160,7 +160,7 @@ func (s flooder) reported(ctx context.Context, p *drill.Play, c *drill.Canary) (
 	let, _, err := s.goOn(ctx, p, c, before.pending)
 	return append(tries,
 		drill.Try{Name: "a request for approval after the owner reported one", Open: len(after.shown) > 0, Detail: fmt.Sprintf("%d numbers were shown", len(after.shown))},
-		p.Tried("RADIUS after the report", after.let+let > 0, err)), nil
+		letIn(p, "RADIUS after the report", after.let+let, err)), nil
 }
 
 // report has the owner say that it was not them. From then on what the intruder knows, and
@@ -188,6 +188,13 @@ func (s flooder) report(ctx context.Context, p *drill.Play, c *drill.Canary) ([]
 		{Name: "the account is not at risk after the owner reported a sign-in", Open: account.AtRisk.IsZero(), Detail: "asked of the directory"},
 		s.tried(p, "all that is right after the owner reported a sign-in", r, err),
 	}, nil
+}
+
+// letIn is open if anybody was let in.
+func letIn(p *drill.Play, name string, n int, err error) drill.Try {
+	t := p.Tried(name, n > 0, err)
+	t.Answer = fmt.Sprintf("%d were let in", n)
+	return t
 }
 
 // goOn answers what waits by what is not an approval: the number where the code
