@@ -180,3 +180,15 @@ func TestConnectionsAreLimited(t *testing.T) {
 		}
 	}
 }
+
+// target_session_attrs=read-write asks each new connection whether it can write. Those that
+// only read are asked before they are told so: else no server would ever be found for them.
+func TestReadingConnectionsFindAServer(t *testing.T) {
+	db := storetest.OpenWith(t, store.Options{DSN: storetest.Postgres(t) + "&target_session_attrs=read-write"}, storetest.Keys(t))
+	if err := change(db, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if !spent(t, db)["a"] {
+		t.Error("a reading connection does not see the row")
+	}
+}
