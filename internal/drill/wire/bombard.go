@@ -45,6 +45,9 @@ func (s flooder) bombard(ctx context.Context, p *drill.Play, _ *drill.Canary) ([
 	if err != nil {
 		return nil, err
 	}
+	if onPages > 0 {
+		rung(ctx, rings)
+	}
 	p.Bed.Later(numberLife)
 	f, err := s.flood(ctx, p, c, 20, 30)
 	if err != nil {
@@ -96,7 +99,15 @@ func (s flooder) woken(ctx context.Context, p *drill.Play, c *drill.Canary) (rin
 	return p.Bed.Woken(phone.Endpoint), nil
 }
 
-// alarmLate is how long an alarm may take.
+// rung waits until the owner's phone was woken for what waits, or should have been: a server
+// that finds out later that the request is over wakes nobody.
+func rung(ctx context.Context, rings func() int) {
+	for end := time.Now().Add(alarmLate); rings() == 0 && ctx.Err() == nil && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// alarmLate is how long an alarm, and a push, may take.
 const alarmLate = 15 * time.Second
 
 // alarmed is open where the flood raised no alarm of its own about the account, which a server
