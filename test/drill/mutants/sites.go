@@ -11,7 +11,9 @@ func sites() []mutant {
 		{Guard: "nginx passes on no cookie of Countersign's", File: nginx, Rows: "T1539",
 			Old: "        proxy_set_header Cookie        $countersign_cookie;\n", New: ""},
 		{Guard: "nginx says where a browser is, and not the browser", File: nginx, Rows: "T1213",
-			Old: "X-Forwarded-For   $remote_addr;\n        # Room", New: "X-Forwarded-For   $http_x_forwarded_for;\n        # Room"},
+			Old: "X-Forwarded-For   $remote_addr;\n        # Room", New: "X-Forwarded-For   $countersign_said;\n        # Room",
+			Also: []edit{{nginx, "map $countersign_upgrade $countersign_connection {\n",
+				"map $http_x_forwarded_for $countersign_said {\n    default $http_x_forwarded_for;\n    \"\"      $remote_addr;\n}\nmap $countersign_upgrade $countersign_connection {\n"}}},
 		{Guard: "the application takes requests from its proxy alone", File: "internal/servertest/bedsites.go", Rows: "T1213",
 			Old: `only := netip.MustParseAddr("127.0.0.1") // nginx asks from there`, New: `only := netip.Addr{}`},
 	}
