@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"countersign/internal/store"
 
@@ -189,10 +190,24 @@ func (d faultyDriver) wrap(name string, c driver.Conn, err error) (driver.Conn, 
 	if err != nil {
 		return c, err
 	}
-	if strings.Contains(name, "query_only") || strings.Contains(name, "default_transaction_read_only") {
+	if reads(name, c) {
 		return &faultyConn{full: c.(full), f: d.f.reads, number: connections.Add(1)}, nil
 	}
 	return &faultyConn{full: c.(full), f: d.f, number: connections.Add(1)}, nil
+}
+
+// reads reports whether a new connection is one of those that only read. On PostgreSQL that is
+// said by a statement, and not in its name.
+func reads(name string, c driver.Conn) bool {
+	pg, ok := c.(*stdlib.Conn)
+	if !ok {
+		return strings.Contains(name, "query_only")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var only string
+	err := pg.Conn().QueryRow(ctx, "show default_transaction_read_only").Scan(&only)
+	return err == nil && only == "on"
 }
 
 type faultyConnector struct {
