@@ -1,12 +1,17 @@
 package testbed
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -36,7 +41,21 @@ func ChromiumWithCard(t testing.TB, origin string, c *x509.Certificate, key *ecd
 			t.Fatalf("%s: %v\n%s", args[0], err, out)
 		}
 	}
-	filter, err := json.Marshal(map[string]any{"pattern": origin, "filter": map[string]any{}})
+	selectTheCard(t, origin)
+	return Chromium(t, chromedp.Env("HOME="+home))
+}
+
+// selectTheCard has Chromium show the certificate at every port of origin's host. Chromium reads
+// these policies from one folder for the whole machine, and of two files with the same policy
+// only the last by name counts. So the file is the same for every test, and stays: tests beside
+// each other agree, and one that was killed leaves nothing that the next has to win against.
+func selectTheCard(t testing.TB, origin string) {
+	t.Helper()
+	at, err := url.Parse(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter, err := json.Marshal(map[string]any{"pattern": at.Scheme + "://" + at.Hostname() + ":*", "filter": map[string]any{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +63,22 @@ func ChromiumWithCard(t testing.TB, origin string, c *x509.Certificate, key *ecd
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("/etc/chromium/policies/managed", "countersign-"+filepath.Base(home)+"-"+filepath.Base(filepath.Dir(home))+".json")
-	keep(t, path, policy)
-	t.Cleanup(func() { os.Remove(path) })
-	return Chromium(t, chromedp.Env("HOME="+home))
+	const folder = "/etc/chromium/policies/managed"
+	leftovers, err := filepath.Glob(filepath.Join(folder, "countersign-*-Test*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range leftovers {
+		if err := os.Remove(of); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(folder, "countersign-tests.json")
+	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, policy) {
+		return
+	}
+	fresh := keep(t, filepath.Join(folder, ".countersign-tests-"+strconv.Itoa(os.Getpid())), policy)
+	if err := os.Rename(fresh, path); err != nil {
+		t.Fatal(err)
+	}
 }
