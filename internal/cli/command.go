@@ -104,15 +104,18 @@ func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, er
 // that admin's list has; a test compares the two lists.
 type (
 	accountCommand struct {
-		List      do[account.List]      `cmd:""`
-		Show      do[account.Show]      `cmd:""`
-		Create    do[account.Create]    `cmd:""`
-		Suspend   do[account.Suspend]   `cmd:""`
-		Remove    do[account.Remove]    `cmd:""`
-		Resume    do[account.Resume]    `cmd:""`
-		Open      do[account.Open]      `cmd:""`
-		ClearRisk do[account.ClearRisk] `cmd:""`
-		SetEnd    do[account.SetEnd]    `cmd:""`
+		List       do[account.List]       `cmd:""`
+		Show       do[account.Show]       `cmd:""`
+		Create     do[account.Create]     `cmd:""`
+		Suspend    do[account.Suspend]    `cmd:""`
+		Remove     do[account.Remove]     `cmd:""`
+		Resume     do[account.Resume]     `cmd:""`
+		Open       do[account.Open]       `cmd:""`
+		ClearRisk  do[account.ClearRisk]  `cmd:""`
+		SetEnd     do[account.SetEnd]     `cmd:""`
+		Rename     do[account.Rename]     `cmd:""`
+		SetDisplay do[account.SetDisplay] `cmd:""`
+		SetMail    do[account.SetMail]    `cmd:""`
 	}
 	passCommand struct {
 		Issue do[pass.Issue] `cmd:""`

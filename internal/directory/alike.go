@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -89,8 +90,9 @@ func (d *Accounts) checkDisplay(ctx context.Context, r store.Reader, display, na
 }
 
 // posing refuses what looks like the name of a privileged group, or like what one of
-// its members is named or called.
-func (d *Accounts) posing(ctx context.Context, r store.Reader, s, self string) error {
+// its members is named or called, or was named before. Those of the names in selves are
+// not compared with.
+func (d *Accounts) posing(ctx context.Context, r store.Reader, s string, selves ...string) error {
 	groups, err := d.teams.all(ctx, r)
 	if err != nil {
 		return err
@@ -101,36 +103,38 @@ func (d *Accounts) posing(ctx context.Context, r store.Reader, s, self string) e
 			return failure.New(failure.Conflict, "That looks like the group %q, which is privileged.", g.Name)
 		}
 	}
-	rows, err := r.Query(ctx, `select t.name, a.name, a.display from team t join membership m on m.team = t.id join account a on a.id = m.account where t.privileged = 1`)
+	rows, err := r.Query(ctx, `select t.name, a.name, a.display, n.alias from team t join membership m on m.team = t.id
+		join account a on a.id = m.account join account_alias n on n.account = a.id where t.privileged = 1`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var group, name, display string
-		if err := rows.Scan(&group, &name, &display); err != nil {
+		var group, name, display, spelling string
+		if err := rows.Scan(&group, &name, &display, &spelling); err != nil {
 			return err
 		}
-		if name != self && (like == skeleton(name) || display != "" && like == skeleton(display)) {
+		if !slices.Contains(selves, name) && (like == skeleton(name) || like == skeleton(spelling) || display != "" && like == skeleton(display)) {
 			return failure.New(failure.Conflict, "That looks like %q, who is in the privileged group %q.", name, group)
 		}
 	}
 	return rows.Err()
 }
 
-// unlike refuses a new account's name that looks like that of somebody privileged,
-// and one of other letters that looks like a name in Latin ones.
-func (d *Accounts) unlike(ctx context.Context, r store.Reader, name string) error {
+// unlike refuses an account's new name that looks like that of somebody privileged,
+// and one of other letters that looks like a name in Latin ones. The account's name until
+// now is empty for a new one.
+func (d *Accounts) unlike(ctx context.Context, r store.Reader, name, now string) error {
 	if latin := letters.Replace(name); latin != name {
 		other, err := d.Find(ctx, r, latin)
-		if err == nil {
+		if err == nil && other.Name != now {
 			return failure.New(failure.Conflict, "That looks like the name of another account, %q, in other letters.", other.Name)
 		}
-		if failure.ClassOf(err) != failure.NotFound {
+		if err != nil && failure.ClassOf(err) != failure.NotFound {
 			return err
 		}
 	}
-	return d.posing(ctx, r, name, name) // the same name is found by its row
+	return d.posing(ctx, r, name, name, now) // the same name is found by its row
 }
 
 // letters are the letters of other scripts that look like Latin ones.

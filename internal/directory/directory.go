@@ -92,6 +92,8 @@ type Account struct {
 	Privileged bool
 	// Mail is the first of its confirmed addresses, or empty.
 	Mail string
+	// MailMoved is when its addresses were last replaced; zero for never.
+	MailMoved time.Time
 
 	version int64  // how often it or what hangs from it was changed
 	kept    []byte // the roster, as the row has it
@@ -252,7 +254,7 @@ func (d *Accounts) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Acco
 	if err := CheckNew(name); err != nil {
 		return Account{}, failure.At("name", err)
 	}
-	if err := d.unlike(ctx, tx, name); err != nil {
+	if err := d.unlike(ctx, tx, name, ""); err != nil {
 		return Account{}, failure.At("name", err)
 	}
 	if n.Display, err = d.checkDisplay(ctx, tx, n.Display, name); err != nil {

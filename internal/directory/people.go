@@ -126,6 +126,7 @@ func (a *Account) belong() {
 	if mails := a.roster.mails; len(mails) > 0 {
 		a.Mail = mails[0].address
 	}
+	a.MailMoved = store.Time(a.roster.moved)
 }
 
 // fields are what an account's MAC is over. Its end is the last of them and is there only

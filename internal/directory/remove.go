@@ -13,11 +13,15 @@ import (
 // authenticators. Its number is never given again, nor are theirs, and what the log
 // says of it stays; so does what its authenticators spent, which is a number and a
 // counter each and would take reading all that was ever spent to find. Its name leads
-// to nobody from then on, and says by whom it was taken away: applications know people
+// to nobody from then on, as those that it had before, and says by whom it was taken away: applications know people
 // by it, so that whoever may give it again is a question of its own. What other rooms keep
 // of the account they forget when they are asked to, in the same change.
 func (d *Accounts) Remove(ctx context.Context, tx *store.Tx, a Account, by assurance.AccountID) error {
 	a, err := d.Get(ctx, tx, a.ID)
+	if err != nil {
+		return err
+	}
+	names, err := d.FormerNames(ctx, tx, a)
 	if err != nil {
 		return err
 	}
@@ -37,9 +41,7 @@ func (d *Accounts) Remove(ctx context.Context, tx *store.Tx, a Account, by assur
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)`, a.Name, -int64(by), d.keys.MAC(keyring.Account, spelling(a.Name, -int64(by))))
-	tx.Anchor(removedName, store.NumberOf(a.Name), 1)
-	return err
+	return d.takeAway(ctx, tx, append(names, a.Name), by)
 }
 
 // removedName is the kind of a name that was taken away: the log says so too, so that

@@ -19,6 +19,10 @@ type roster struct {
 	held   []holding // by number
 	mails  []mailbox // by address
 	names  []int64   // of spellings, see [store.NumberOf], sorted
+	// former are those of names that it had before, also of names; moved is when its
+	// addresses were last replaced, 0 for never.
+	former []int64
+	moved  int64
 }
 
 // joined is a group that the account is in. Neither its name nor what it is ever changes,
@@ -97,6 +101,11 @@ func (r *roster) receive(address string, at int64) bool {
 	return !there
 }
 
+// keepMail takes away every address but this one.
+func (r *roster) keepMail(address string) {
+	r.mails = slices.DeleteFunc(r.mails, func(m mailbox) bool { return m.address != address })
+}
+
 // call adds a spelling.
 func (r *roster) call(name string) {
 	n := store.NumberOf(name)
@@ -104,6 +113,23 @@ func (r *roster) call(name string) {
 		r.names = slices.Insert(r.names, i, n)
 	}
 }
+
+// uncall takes a spelling away.
+func (r *roster) uncall(name string) {
+	if i, there := slices.BinarySearch(r.names, store.NumberOf(name)); there {
+		r.names = slices.Delete(r.names, i, i+1)
+	}
+}
+
+// retire notes a name that the account had.
+func (r *roster) retire(name string) {
+	if !r.had(name) {
+		r.former = append(r.former, store.NumberOf(name))
+	}
+}
+
+// had reports whether the account had a name before.
+func (r *roster) had(name string) bool { return slices.Contains(r.former, store.NumberOf(name)) }
 
 // called reports whether a spelling leads to the account.
 func (r *roster) called(name string) bool {
@@ -134,7 +160,30 @@ func (r *roster) bytes() []byte {
 	for _, n := range r.names {
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
+	return r.appendChanges(b)
+}
+
+// appendChanges writes what only an account has that was renamed or whose addresses were
+// replaced, so that every other roster is written as before.
+func (r *roster) appendChanges(b []byte) []byte {
+	if len(r.former) == 0 && r.moved == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(binary.AppendVarint(b, r.moved), uint64(len(r.former)))
+	for _, n := range r.former {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
 	return b
+}
+
+func (r *roster) readChanges(in *rosterReader) {
+	if in.bad || len(in.rest) == 0 {
+		return
+	}
+	r.moved = in.number()
+	for range in.count() {
+		r.former = append(r.former, in.long())
+	}
 }
 
 func appendText[T string | []byte](b []byte, s T) []byte {
@@ -160,6 +209,7 @@ func readRoster(b []byte) (*roster, error) {
 	for range n {
 		r.names = append(r.names, in.long())
 	}
+	r.readChanges(in)
 	if in.bad || len(in.rest) > 0 {
 		return nil, errRoster
 	}

@@ -26,6 +26,11 @@ func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Acco
 	if err != nil {
 		return err
 	}
+	return n.TellAt(ctx, tx, account, mails, subject, what)
+}
+
+// TellAt is Tell at these addresses: also where they are no longer the account's.
+func (n *Notices) TellAt(ctx context.Context, tx *store.Tx, account directory.Account, mails []string, subject, what string) error {
 	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
 		notify.Moment(n.now()))
 	return n.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})

@@ -80,6 +80,21 @@ func (p *Policy) Mentions() Mentions {
 	return m
 }
 
+// TellsApart reports whether a rule compares the name of an account with something that is
+// true of one of two names only, so that the account would be another one to the policy.
+func (p *Policy) TellsApart(a, b string) bool {
+	apart := false
+	if p == nil {
+		return apart
+	}
+	for _, r := range p.rules {
+		r.shape.atoms(func(at *atom) {
+			apart = apart || at.fact == accountName && at.spells(a) != at.spells(b)
+		})
+	}
+	return apart
+}
+
 // Key returns a key under which the Decision for these facts may be remembered,
 // and until when. Two requests with one key get one Decision from this Policy;
 // another Policy has its own keys. The zero time means that it holds for good.

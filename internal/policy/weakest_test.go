@@ -217,3 +217,16 @@ tests:
 		t.Error("a denial for want of a known action may be remembered")
 	}
 }
+
+// A rule that compares the name of an account tells some names apart and no others.
+func TestTellsApart(t *testing.T) {
+	p := compile(t, `rules:
+  - {name: all, require: two-factors}
+  - {name: robots, when: 'account.name.startsWith("svc-") || account.name in ["root", "ada"]', deny: no}
+`)
+	for names, apart := range map[[2]string]bool{{"svc-a", "svc-b"}: false, {"svc-a", "a"}: true, {"ada", "grace"}: true, {"bob", "grace"}: false, {"root", "ada"}: false} {
+		if p.TellsApart(names[0], names[1]) != apart {
+			t.Errorf("%q are told apart: %v", names, !apart)
+		}
+	}
+}

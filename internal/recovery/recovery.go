@@ -142,19 +142,28 @@ type Owners struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
 	mailing     bool
+	now         func() time.Time
 }
 
 func newOwners(p Parts) *Owners {
-	return &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails}
+	return &Owners{people: p.Accounts, credentials: p.Credentials, mailing: p.Mails, now: p.Now}
 }
 
 // Mails reports whether there is a mail server, so that owners hear of a case.
 func (ow *Owners) Mails() bool { return ow.mailing }
 
+// settles is how long after an account's addresses were replaced nobody relies on them:
+// whoever replaced them may read what is sent there, and the owner may not.
+const settles = 7 * 24 * time.Hour
+
 // notified reports whether an account's owner hears of a case, and so can object.
 func (ow *Owners) notified(ctx context.Context, from store.Reader, account assurance.AccountID) (bool, error) {
-	mails, err := ow.people.Mails(ctx, from, account)
-	return ow.mailing && len(mails) > 0, err
+	a, err := ow.people.Get(ctx, from, account)
+	if err != nil {
+		return false, err
+	}
+	moved := !a.MailMoved.IsZero() && ow.now().Before(a.MailMoved.Add(settles))
+	return ow.mailing && a.Mail != "" && !moved, nil
 }
 
 // Notified reports whether the owner of a case hears of it.

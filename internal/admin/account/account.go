@@ -43,6 +43,12 @@ func Commands() []admin.Spec {
 			Telling("account.resumed", "{by} resumed {who}: {detail.reason}"),
 		admin.Changes[SetEnd]("Say when an account ends: from then on it gets nothing. Never takes its end away.", Account{}).
 			Telling("account.end-set", "{by} set the end of {who} to {detail.ends}: {detail.reason}"),
+		admin.Changes[Rename]("Give an account another name. The old one still leads to it, and is nobody else's.", Account{}).
+			Telling("account.renamed", "{by} renamed {detail.before} to {detail.after}: {detail.reason}"),
+		admin.Changes[SetDisplay]("Change what people call an account.", Account{}).
+			Telling("account.display-set", "{by} changed what {who} is called, from “{detail.before}” to “{detail.after}”: {detail.reason}"),
+		admin.Changes[SetMail]("Replace the mail addresses of an account. The old ones and the new one are told.", Account{}).
+			Telling("account.mail-set", "{by} changed the mail address of {who} from {detail.before} to {detail.after}: {detail.reason}"),
 		admin.Changes[Remove]("Remove an account for good; what the log says of it stays.", map[string]string{}).
 			Telling("account.removed", "{by} removed the account {who} for good"),
 	}
@@ -57,6 +63,7 @@ type Parts struct {
 	Engine      *signin.Engine
 	Pushes      *approval.Pushes
 	Listing     *enrollment.Listing
+	Notices     *enrollment.Notices
 	Passes      *enrollment.Passes
 	Sessions    *session.Sessions
 	Endings     *session.Endings
@@ -71,10 +78,11 @@ type Parts struct {
 func Desks(p Parts) []admin.Desk {
 	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Dormant, p.Now}
 	return []admin.Desk{
-		admin.At(&makeDesk{b, m, s, p.Groups}),
+		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes}}),
+		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, p.Stops, p.Passes}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
 	}
 }
@@ -92,6 +100,7 @@ type makeDesk struct {
 	admin.Book
 	guard.Guard
 	shown
+	again  again
 	groups *directory.Groups
 }
 
@@ -196,7 +205,7 @@ func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, erro
 	var out Account
 	var made directory.Account
 	err = a.Change(ctx, g, "account.created", detail, &made, func(tx *store.Tx) error {
-		err := a.mayGiveAgain(ctx, tx, g, c.Name)
+		err := a.again.may(ctx, tx, g, "name", c.Name)
 		if err != nil {
 			return err
 		}
@@ -223,29 +232,6 @@ func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, erro
 		return err
 	})
 	return out, err
-}
-
-// mayGiveAgain keeps a removed account's name from being a way into what was theirs.
-// Applications know people by their names, and a new account has nothing that is asked
-// for beside a pass: whoever removed somebody would make them anew and come in as them.
-// It takes a second person, and no program.
-func (a *makeDesk) mayGiveAgain(ctx context.Context, tx *store.Tx, g signin.Grant, name string) error {
-	remover, was, err := a.people.TakenAway(ctx, tx, name)
-	if err != nil || !was {
-		return err
-	}
-	by, err := a.people.Get(ctx, tx, g.Account())
-	switch {
-	case err != nil:
-		return err
-	case by.Kind != directory.Person:
-		return failure.At("name", failure.Refuse("a-person-must", "An account of that name was removed. Whether it is given again takes a person, and no automation key."))
-	case remover == directory.Somebody:
-		return failure.At("name", failure.Refuse("nobody-knows", "An account of that name was removed, and the row that says by whom was changed from outside. Choose another name."))
-	case by.ID == remover:
-		return failure.At("name", failure.Refuse("second-person", "You removed an account of that name. Applications would take the new one for the old: choose another name, or ask another administrator to create it."))
-	}
-	return nil
 }
 
 // List lists accounts whose name contains a text.
@@ -299,6 +285,8 @@ type Detail struct {
 	Account
 	Authenticators []enrollment.Authenticator `json:"enrolled"`
 	Sessions       []session.Session          `json:"sessions"`
+	// FormerNames are names that it had before, which lead to it still.
+	FormerNames []string `json:"former_names,omitempty"`
 	// Closed is what too many wrong answers closed, and to whom.
 	Closed []string `json:"closed,omitempty"`
 	// Quiet are the quiet hours that the owner has set, or empty.
@@ -315,6 +303,9 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	}
 	var out Detail
 	if out.Account, err = a.of(ctx, a.db, d); err != nil {
+		return nil, err
+	}
+	if out.FormerNames, err = a.people.FormerNames(ctx, a.db, d); err != nil {
 		return nil, err
 	}
 	if out.Authenticators, err = a.listing.List(ctx, d.ID); err != nil {

@@ -24,7 +24,7 @@ type removeDesk struct {
 }
 
 // Remove removes an account for good. Its name is not given again by who removed
-// it alone, see mayGiveAgain.
+// it alone, see [again].
 type Remove struct {
 	Name            string `json:"name" arg:"" help:"The account."`
 	admin.AuditText `embed:""`

@@ -39,6 +39,14 @@ func (a accountView) Form(name string) *form {
 	return typed(nil).as(name)
 }
 
+// Begin is Form, with what a field holds before anybody typed in it.
+func (a accountView) Begin(name, field, value string) *form {
+	if a.Sent(name) {
+		return a.Form(name)
+	}
+	return a.Form(name).Or(field, value)
+}
+
 // Lifetimes are how long a pass can live.
 func (accountView) Lifetimes() []choice {
 	return choices("3600", "1 hour", "900", "15 minutes", "14400", "4 hours", "28800", "8 hours")
@@ -73,7 +81,7 @@ func (p *accountPages) show(v *visit, which string, f *form) error {
 	}
 	problem := ""
 	if f != nil {
-		view.Forms[which], problem = f, f.problem("reason", "note", "lifetime", "group", "actions", "networks", "days", "ends")
+		view.Forms[which], problem = f, f.problem("reason", "note", "lifetime", "group", "actions", "networks", "days", "ends", "to", "display", "mail")
 	}
 	return v.show(sheet{template: "account", title: "Account", here: accountsPath, problem: problem, data: view})
 }
@@ -121,6 +129,17 @@ func (p *accountPages) forms() []change {
 		p.on("set-end", "account.set-end", func(name string, f *form) admin.Command {
 			return &account.SetEnd{Name: name, Ends: f.must("ends", "Say when the account ends; never takes its end away."), Reason: why(f)}
 		}, backToAccount("When the account ends was changed.")),
+		p.on("rename", "account.rename", func(name string, f *form) admin.Command {
+			return &account.Rename{Name: name, To: f.must("to", "Write the new name."), Reason: why(f)}
+		}, func(v *visit, _ *form, answer any) error {
+			return v.done(under(accountsPath, answer.(account.Account).Name), "The account has another name, and its owner is told. The old name still leads to it.")
+		}),
+		p.on("set-display", "account.set-display", func(name string, f *form) admin.Command {
+			return &account.SetDisplay{Name: name, Display: f.text("display"), Reason: f.text("reason")}
+		}, backToAccount("What people call the account was changed, and its owner is told.")),
+		p.on("set-mail", "account.set-mail", func(name string, f *form) admin.Command {
+			return &account.SetMail{Name: name, Mail: f.text("mail"), Reason: f.must("reason", "Say how you made sure that the address is theirs.")}
+		}, backToAccount("The mail address was changed. The old address and the new one are told.")),
 		p.on("pass", "pass.issue", func(name string, f *form) admin.Command {
 			seconds, err := strconv.Atoi(f.text("lifetime"))
 			if err != nil {

@@ -1,0 +1,157 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/recovery"
+	"countersign/internal/servertest"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// refuses fails where somebody is not refused a command for this reason.
+func refuses(t *testing.T, by *servertest.Clerk, reason, action string, in map[string]any) {
+	t.Helper()
+	if err := by.Do(t.Context(), action, in, nil); failure.ReasonOf(err) != reason {
+		t.Errorf("%s: %s %v is answered %v (%q), want %q", by.Name, action, in, err, failure.ReasonOf(err), reason)
+	}
+}
+
+// does fails where somebody cannot do a command.
+func does(t *testing.T, by *servertest.Clerk, action string, in map[string]any) {
+	t.Helper()
+	if err := by.Do(t.Context(), action, in, nil); err != nil {
+		t.Errorf("%s: %s %v: %v", by.Name, action, in, err)
+	}
+}
+
+// changed is what the newest entry of an event says was before and after.
+func changed(t *testing.T, w *servertest.World, event string) string {
+	t.Helper()
+	all, err := w.DB.AuditLog().Entries(t.Context(), store.Filter{Event: event, Newest: true, Limit: 1})
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%s: %v, %v", event, all, err)
+	}
+	return all[0].AccountName + ": " + all[0].Detail["before"] + " > " + all[0].Detail["after"] + ", " + all[0].Detail["reason"]
+}
+
+// The attack: whoever administers gives an account another mail address, and has a recovery
+// opened that its owner does not hear of. The promise: the owner is told at the old
+// addresses, what was under way ends, and for seven days a recovery takes a second person.
+func TestMailChangeTakesOverNoRecovery(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		d := servertest.WithHelpDesk(t, dsn)
+		browser, number := d.Asks("bob")
+		if got := d.Opens(d.Helga, "bob", number); got.Phase != recovery.Waiting {
+			t.Fatalf("a recovery takes more than waiting before anything was changed: %+v", got)
+		}
+		d.Post.Collect()
+		does(t, d.Root, "account.set-mail", map[string]any{"name": "bob", "mail": "mallory@example.net", "reason": "he called"})
+		told := d.Post.Collect()
+		for _, address := range []string{"bob@example.org", "bob@home.example", "mallory@example.net"} {
+			if !slices.Contains(told, address+": Your account has another mail address") {
+				t.Errorf("%s is not told: %q", address, told)
+			}
+		}
+		if got := changed(t, d.World, "account.mail-set"); got != "bob: bob@example.org, bob@home.example > mallory@example.net, he called" {
+			t.Errorf("the history says %q", got)
+		}
+		d.Later(25 * time.Hour)
+		if browser.GoesOn() != http.StatusForbidden {
+			t.Error("the recovery that was under way goes on")
+		}
+		_, number = d.Asks("bob")
+		if got := d.Opens(d.Helga, "bob", number); got.Phase == recovery.Waiting {
+			t.Errorf("a recovery after the change takes nobody else: %+v", got)
+		}
+		does(t, d.Root, "recovery.stop", map[string]any{"account": "bob", "reason": "a test"})
+		d.Later(7 * 24 * time.Hour)
+		_, number = d.Asks("bob")
+		if got := d.Opens(d.Helga, "bob", number); got.Phase != recovery.Waiting {
+			t.Errorf("a recovery a week later: %+v", got)
+		}
+	})
+}
+
+// The promise: a renamed person goes on as before: signed in, with what they sign in with,
+// in their groups, by the old name and the new one; and no name gives somebody what is
+// another's.
+func TestRenamedPerson(t *testing.T) {
+	d := servertest.WithHelpDesk(t, "")
+	d.Join("bob", "helpdesk")
+	grace := d.EnrollCodes("grace")
+	for _, name := range []string{"zoe", "robot"} {
+		does(t, d.Root, "account.create", map[string]any{"name": name, "kind": map[bool]string{true: "service"}[name == "robot"]})
+	}
+	inside := d.Person()
+	inside.Comes("grace", grace.Secret)
+	does(t, d.Root, "account.rename", map[string]any{"name": "grace", "to": "Hopper", "reason": "married"})
+	if got := changed(t, d.World, "account.renamed"); got != "hopper: grace > hopper, married" {
+		t.Errorf("the history says %q", got)
+	}
+	if inside.Get("/account"); !strings.Contains(inside.Page, "hopper") {
+		t.Errorf("the session is gone:\n%s", inside.Page)
+	}
+	for _, name := range []string{"grace", "hopper", `CORP\grace`} {
+		d.Later(time.Minute)
+		p := d.Person()
+		p.Get("/sign-in")
+		if p.SignIn(name, grace.Code()); !p.Inside() {
+			t.Errorf("%s does not sign in", name)
+		}
+	}
+	refuses(t, d.Root, "own-name-change", "account.rename", map[string]any{"name": "operator", "to": "zeus"})
+	does(t, d.Root, "account.remove", map[string]any{"name": "zoe"})
+	refuses(t, d.Root, "second-person", "account.rename", map[string]any{"name": "hopper", "to": "zoe"})
+	does(t, d.Root, "account.rename", map[string]any{"name": "hopper", "to": "amazing"})
+	does(t, d.Root, "account.remove", map[string]any{"name": "amazing"})
+	for _, name := range []string{"grace", "hopper"} {
+		refuses(t, d.Root, "second-person", "account.create", map[string]any{"name": name})
+	}
+	for _, c := range []struct {
+		action string
+		in     map[string]any
+	}{{"account.rename", map[string]any{"name": "bob", "to": "robert"}}, {"account.set-mail", map[string]any{"name": "bob", "mail": "x@example.net"}}, {"account.set-display", map[string]any{"name": "bob", "display": "X"}}} {
+		key, err := d.Root.Key(c.action)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := servertest.Prepared(d.World, c.action, c.in)
+		if _, err := d.Admin.Do(t.Context(), servertest.ByKey(d.World, key, cmd).Grant, cmd); failure.ReasonOf(err) != "a-person-must" {
+			t.Errorf("a key does %s to somebody privileged: %v", c.action, err)
+		}
+	}
+	does(t, d.Root, "account.set-display", map[string]any{"name": "bob", "display": "Robert"})
+	if got := changed(t, d.World, "account.display-set"); got != "bob: none > Robert, " {
+		t.Errorf("the history says %q", got)
+	}
+	if told := d.Post.Collect(); !slices.Contains(told, "bob@example.org: Your account is called something else") {
+		t.Errorf("told: %q", told)
+	}
+}
+
+// The promise: who somebody is can be changed on their page, which says what comes of it.
+func TestEditOnThePage(t *testing.T) {
+	d := servertest.WithHelpDesk(t, "")
+	d.Later(time.Minute)
+	p := d.Person()
+	p.Comes("operator", d.Root.Person.Secret)
+	p.Get("/console/accounts/bob")
+	p.Sees("The old address and the new one are told")
+	for _, c := range [][]string{{"/set-display", "display", "Robert"}, {"/set-mail", "mail", "robert@example.org", "reason", "met"}, {"/rename", "to", "robert", "reason", "asked"}} {
+		p.Get("/console/accounts/bob")
+		p.Does("/console/accounts/bob"+c[0], c[1:]...)
+	}
+	p.Sees("robert")
+	p.Sees("Former names")
+	p.Get("/console/accounts/" + url.PathEscape("bob"))
+	p.Sees("robert@example.org")
+	p.Does("/console/accounts/robert/set-mail", "mail", "no address", "reason", "met")
+	p.Sees("Write one mail address")
+}
