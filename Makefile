@@ -101,6 +101,7 @@ deb:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 bin/* $(DESTDIR)$(PREFIX)/bin/
+	bin/countersign man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
 	rm -rf bin

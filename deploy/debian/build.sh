@@ -25,6 +25,8 @@ install -D -m 644 LICENSE "$root/usr/share/doc/countersign/copyright"
 install -D -m 640 deploy/debian/countersign.yaml "$root/etc/countersign/countersign.yaml"
 mkdir -p "$root/usr/share/bash-completion/completions" "$root/DEBIAN"
 "$root/usr/bin/countersign" completion bash > "$root/usr/share/bash-completion/completions/countersign"
+"$root/usr/bin/countersign" man "$root/usr/share/man/man1"
+gzip -9n "$root"/usr/share/man/man1/*.1
 sed -i 's|/usr/local/bin/|/usr/bin/|' "$root/usr/lib/systemd/system/countersign.service"
 
 cat > "$root/DEBIAN/control" <<CONTROL

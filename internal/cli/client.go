@@ -32,6 +32,8 @@ type client struct {
 type connection struct {
 	Server string `env:"COUNTERSIGN_SERVER" placeholder:"URL" help:"The server: https://login.example.org, or the data folder of one on this machine. What you signed in to when left out."`
 	JSON   bool   `name:"json" help:"Print JSON."`
+	NoWait bool   `name:"no-wait" help:"Do not wait for the approval of a change: print the page on which you approve it, and end with 3."`
+	Zone   string `env:"COUNTERSIGN_ZONE" placeholder:"ZONE" help:"The time zone of what is printed, such as Europe/Berlin or UTC; this machine's when left out."`
 }
 
 // login is what is kept of a sign-in, in a file that only its owner reads.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -69,8 +70,70 @@ func (c *client) do(ctx context.Context, cmd admin.Command) (json.RawMessage, er
 		return nil, err
 	}
 	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", words.Seen(a.Text), words.Seen(a.Page))
+	if c.NoWait {
+		return nil, c.leave(a)
+	}
 	open(a.Page)
 	return c.await(ctx, a)
+}
+
+// errUnapproved is a change that waits for its approval.
+var errUnapproved = errors.New("it waits for your approval; nothing was changed")
+
+// leave says how to ask for the answer later.
+func (c *client) leave(a api.Approval) error {
+	if c.JSON {
+		return errors.Join(json.NewEncoder(os.Stdout).Encode(a), errUnapproved)
+	}
+	_, err := fmt.Printf("Then ask for its answer, once:\n\n  countersign approval %s\n", a.Wait)
+	return errors.Join(err, errUnapproved)
+}
+
+// approvalCommand is the second half of a change that --no-wait began.
+type approvalCommand struct {
+	Wait string `arg:"" help:"What the change was answered with; - reads standard input."`
+}
+
+// Run prints the answer, or ends with 3 while nobody has approved the change.
+func (a *approvalCommand) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	if a.Wait == "-" {
+		b, err := readInput(a.Wait)
+		if err != nil {
+			return err
+		}
+		a.Wait = strings.TrimSpace(string(b))
+	}
+	answer, done, err := c.asked(ctx, a.Wait)
+	if err != nil {
+		return err
+	}
+	if !done {
+		fmt.Fprintln(os.Stderr, "It still waits for your approval in the browser.")
+		return errUnapproved
+	}
+	return c.print(os.Stdout, answer)
+}
+
+// asked asks once after an approval.
+func (c *client) asked(ctx context.Context, wait string) (answer json.RawMessage, done bool, err error) {
+	var s api.ApprovalState
+	if _, err := c.call(ctx, "POST", api.Root+"approval", api.ApprovalWait{Wait: wait}, &s); err != nil {
+		return nil, false, err
+	}
+	switch s.State {
+	case "done":
+		if s.Detail != "" {
+			fmt.Fprintln(os.Stderr, words.Lines(s.Detail))
+		}
+		return s.Answer, true, nil
+	case "refused":
+		return nil, false, errors.New(s.Detail)
+	}
+	return nil, false, nil
 }
 
 // pace is how often the command line asks whether an approval was given.
@@ -78,18 +141,8 @@ const pace = time.Second
 
 func (c *client) await(ctx context.Context, a api.Approval) (json.RawMessage, error) {
 	for time.Now().Before(a.Expires) {
-		var s api.ApprovalState
-		if _, err := c.call(ctx, "POST", api.Root+"approval", api.ApprovalWait{Wait: a.Wait}, &s); err != nil {
-			return nil, err
-		}
-		switch s.State {
-		case "done":
-			if s.Detail != "" {
-				fmt.Fprintln(os.Stderr, words.Lines(s.Detail))
-			}
-			return s.Answer, nil
-		case "refused":
-			return nil, errors.New(s.Detail)
+		if answer, done, err := c.asked(ctx, a.Wait); err != nil || done {
+			return answer, err
 		}
 		select {
 		case <-ctx.Done():

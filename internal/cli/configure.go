@@ -10,8 +10,9 @@ import (
 )
 
 type configCommand struct {
-	Check configCheck `cmd:"" help:"Say whether a configuration file can be used."`
-	Print configPrint `cmd:"" help:"Print the configuration with every default filled in."`
+	Check   configCheck   `cmd:"" help:"Say whether a configuration file can be used."`
+	Print   configPrint   `cmd:"" help:"Print the configuration with every default filled in, and without its secrets."`
+	Example configExample `cmd:"" help:"Print a configuration file in which every setting is explained."`
 }
 
 type configCheck struct {
@@ -55,5 +56,10 @@ func (c *configPrint) Run() error {
 			return err
 		}
 	}
-	return file.Print(os.Stdout)
+	return file.WithoutSecrets().Print(os.Stdout)
 }
+
+type configExample struct{}
+
+// Run prints what a new file can begin with.
+func (configExample) Run() error { return config.WriteExample(os.Stdout) }

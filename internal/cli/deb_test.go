@@ -188,6 +188,9 @@ func TestDebianPackage(t *testing.T) {
 	if !d.holds("usr/bin/countersign", "# 1.2") || !d.holds("etc/countersign/countersign.yaml", "login.example.org") {
 		t.Error("the program is not the new one, or the settings were overwritten")
 	}
+	if out, err := exec.Command("zcat", filepath.Join(d.root, "usr/share/man/man1/countersign-account.1.gz")).Output(); err != nil || !strings.Contains(string(out), ".SH NAME\ncountersign\\-account ") {
+		t.Errorf("the manual is not in the package: %v %s", err, out)
+	}
 	if got := d.run("--remove", "countersign"); !strings.Contains(got, stopped) || strings.Contains(got, restarted) {
 		t.Errorf("a removal leaves it running:\n%s", got)
 	}

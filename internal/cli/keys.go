@@ -59,9 +59,9 @@ func (c *keysShow) Run(ctx context.Context, conn *connection) error {
 	for _, k := range shown.DataKeys {
 		seals := "yes"
 		if !k.Retired.IsZero() {
-			seals = "until " + k.Retired.Format(time.DateTime)
+			seals = "until " + moment(k.Retired)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d days\t%s\n", k.ID, k.Purpose, k.Generation, k.Created.Format(time.DateTime), int(time.Since(k.Created).Hours()/24), seals)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d days\t%s\n", k.ID, k.Purpose, k.Generation, moment(k.Created), int(time.Since(k.Created).Hours()/24), seals)
 	}
 	return w.Flush()
 }

@@ -10,15 +10,15 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"reflect"
 	"regexp"
-	"runtime/debug"
-	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -64,8 +64,11 @@ type commands struct {
 	Coverage      coverageCommand      `cmd:"" group:"admin" help:"How far M1032 holds here, row by row."`
 	Drill         drillCommand         `cmd:"" group:"admin" help:"Drills."`
 	Audit         auditCommand         `cmd:"" group:"admin" help:"The audit log."`
+	Approval      approvalCommand      `cmd:"" group:"you" help:"Ask whether a change that was begun with --no-wait is approved, and print its answer."`
+	Help          helpCommand          `cmd:"" group:"you" help:"Explain a command."`
+	Man           manCommand           `cmd:"" group:"you" help:"Write the manual pages into a folder."`
 	Completion    completionCommand    `cmd:"" group:"you" help:"Print a completion script for your shell."`
-	Version       versionCommand       `cmd:"" group:"you" help:"Print the version."`
+	Version       versionCommand       `cmd:"" group:"you" help:"Print the version; so does countersign --version."`
 }
 
 var groups = []kong.Group{
@@ -77,14 +80,10 @@ var groups = []kong.Group{
 type versionCommand struct{}
 
 func (versionCommand) Run(conn *connection) error {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
-	}
 	if conn.JSON {
-		return json.NewEncoder(os.Stdout).Encode(map[string]string{"version": v})
+		return json.NewEncoder(os.Stdout).Encode(map[string]string{"version": release()})
 	}
-	fmt.Println("countersign", v)
+	fmt.Println("countersign", release())
 	return nil
 }
 
@@ -121,6 +120,7 @@ func parser(c *commands) (*kong.Kong, error) {
 	p, err := kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
 		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Help(printHelp), kong.NamedMapper("days", lengths(24*time.Hour, "7d or 90d")), kong.NamedMapper("seconds", lengths(time.Second, "30m or 8h")),
 		kong.NamedMapper("text-file", kong.MapperFunc(fileText)), kong.NamedMapper("json-file", kong.MapperFunc(fileText)))
 	if err != nil {
 		return nil, err
@@ -129,24 +129,13 @@ func parser(c *commands) (*kong.Kong, error) {
 	for _, s := range nouns.Commands() {
 		summaries[s.Action] = s.Summary
 	}
-	summarise(p.Model.Node, "", summaries)
+	name(p.Model.Node, "", summaries)
 	return p, nil
 }
 
-// summarise says of each command of admin what admin's list says of it. A command that
-// has words of its own does more here than ask the server.
-func summarise(n *kong.Node, path string, summaries map[string]string) {
-	for _, kid := range n.Children {
-		action := strings.TrimPrefix(path+"."+kid.Name, ".")
-		if kid.Help == "" {
-			kid.Help = summaries[action]
-		}
-		summarise(kid, action, summaries)
-	}
-}
-
 // Main runs the program, built as this version, with the arguments of the process, and exits with
-// 0, with 1 for a command that failed or with 2 for one that could not be read.
+// 0, with 1 for a command that failed, with 2 for one that could not be read, or with 3 for a
+// change that waits for its approval.
 func Main(built string) {
 	version = built
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -158,19 +147,42 @@ func Main(built string) {
 		os.Exit(2)
 	}
 	args := os.Args[1:]
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "--version": // no flag of the parser's: policy test has one of that name
+		args[0] = "version"
 	}
+	if err := run(ctx, p, &c, args); err != nil {
+		os.Exit(complain(os.Stderr, err))
+	}
+}
+
+// run does what the arguments say.
+func run(ctx context.Context, p *kong.Kong, c *commands, args []string) error {
 	k, err := p.Parse(args)
+	if err == nil {
+		err = useZone(c.Zone)
+	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "countersign: %v\nSee: countersign --help\n", withoutPasswords(err))
-		os.Exit(2)
+		return usageError{err}
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
-	if err := k.Run(&c.connection, p); err != nil {
-		fmt.Fprintln(os.Stderr, "countersign:", withoutPasswords(err))
-		os.Exit(1)
+	return k.Run(&c.connection, p)
+}
+
+// complain says what went wrong, and returns what the program ends with.
+func complain(w io.Writer, err error) int {
+	var usage usageError
+	switch {
+	case errors.Is(err, errUnapproved):
+		return 3
+	case errors.As(err, &usage):
+		fmt.Fprintf(w, "countersign: %s\n%s\n", withoutPasswords(err), see(err))
+		return 2
 	}
+	fmt.Fprintln(w, "countersign:", withoutPasswords(err))
+	return 1
 }
 
 // aPassword is one in a URL, or among the words that connect to a database.

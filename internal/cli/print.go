@@ -298,7 +298,7 @@ func showLong(w io.Writer, v any) error {
 	return show(w, v)
 }
 
-// text writes a value in one line, and a moment in local time. Nothing that was
+// text writes a value in one line, and a moment in the chosen zone. Nothing that was
 // typed somewhere moves this terminal, ends the line or stays unseen.
 func text(v any) string {
 	switch v := v.(type) {
@@ -306,7 +306,7 @@ func text(v any) string {
 		return ""
 	case string:
 		if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
-			return t.Local().Format("2006-01-02 15:04:05")
+			return moment(t)
 		}
 		return words.Seen(strings.TrimRight(v, "\n"))
 	case bool:

@@ -26,7 +26,7 @@ func TestPrint(t *testing.T) {
 			"NAME  STATE                     AUTHENTICATORS\nada   active, dormant           totp\nbob   active, dormant, at risk\neve   active\njoe   suspended, dormant\n"},
 		{`{"accounts":[{"name":"ada","kind":"person","state":"active","ends":"2026-11-03T12:00:00Z","ended":true,"dormant":true,"privileged":false,"created":"2026-11-03T12:00:00Z","two_factors":false},` +
 			`{"name":"bob","kind":"person","state":"active","ends":"2027-11-03T12:00:00Z","dormant":false},{"name":"eve","kind":"person","state":"active","dormant":false}]}`,
-			"NAME  STATE                   ENDS\nada   active, ended, dormant  2026-11-03 12:00:00\nbob   active                  2027-11-03 12:00:00\neve   active\n"},
+			"NAME  STATE                   ENDS\nada   active, ended, dormant  2026-11-03 12:00:00 UTC\nbob   active                  2027-11-03 12:00:00 UTC\neve   active\n"},
 		// What somebody typed stays in its field: it moves no terminal and makes no line of its own.
 		{"{\"account\":\"ada\",\"note\":\"seen\\u001b[2J\\nconfirmed  carol\\u202e\\u009b1m\"}", "account  ada\nnote     seen\\u{1B}[2J\\nconfirmed  carol\\u{202E}\\u{9B}1m\n"},
 		{"[{\"account\":\"ada\",\"note\":\"a\\nb\\u2066c\"}]", "ACCOUNT  NOTE\nada      a\\nb\\u{2066}c\n"},

@@ -59,7 +59,7 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return plainly("nothing was restored", err)
 	}
-	fmt.Printf("%s is the installation as it was at %s, with %d entries in its audit log (%s).\n", c.Data, done.manifest.Made.Format(time.RFC1123), done.manifest.Entries, done.manifest.Log)
+	fmt.Printf("%s is the installation as it was at %s, with %d entries in its audit log (%s).\n", c.Data, moment(done.manifest.Made), done.manifest.Entries, done.manifest.Log)
 	done.rolledBack.print(os.Stdout)
 	if !done.manifest.RootKey && c.RootKey == "" {
 		fmt.Println("The root key is not in the folder: give it to the server the same way as now.")

@@ -66,7 +66,7 @@ func writeRow(w io.Writer, row string, results []coverage.RowResult) error {
 		if where == "" {
 			where = "every application"
 		}
-		fmt.Fprintf(w, "%s at %s: %s on %s", words.Seen(row), words.Seen(where), outcome(r.Passed), r.Drilled.Local().Format("2006-01-02 15:04:05"))
+		fmt.Fprintf(w, "%s at %s: %s on %s", words.Seen(row), words.Seen(where), outcome(r.Passed), moment(r.Drilled))
 		if r.Run != 0 {
 			fmt.Fprintf(w, " in run %d", r.Run)
 		}
@@ -108,7 +108,7 @@ func writeRun(w io.Writer, run coverage.RunReport, tries bool) error {
 		return err
 	}
 	fmt.Fprintf(w, "Run %d by %s, handed in by %s: %d passed, %d failed.\nIt went on from %s to %s.\n", run.Number, words.Seen(run.Program), words.Seen(run.By),
-		run.Passed, run.Failed, run.Began.Local().Format("2006-01-02 15:04:05"), run.Ended.Local().Format("15:04:05"))
+		run.Passed, run.Failed, moment(run.Began), clock(run.Ended))
 	for _, a := range run.Applications {
 		for _, l := range a.Left {
 			writeLeft(w, a.Name, l)

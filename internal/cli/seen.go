@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
+	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/policy"
 )
 
@@ -70,7 +72,8 @@ func (c *client) note(thing, version string) error {
 
 const policyThing = "policy"
 
-// build says what a change is built on, where the command does not.
+// build says what a change is built on where the command does not, and when a search begins and
+// ends.
 func (c *client) build(cmd admin.Command) error {
 	all, err := readSeen()
 	if err != nil {
@@ -78,6 +81,8 @@ func (c *client) build(cmd admin.Command) error {
 	}
 	of := all[c.Server]
 	switch cmd := cmd.(type) {
+	case *logs.Search:
+		cmd.Since, cmd.Until = ago(cmd.Since, time.Now()), ago(cmd.Until, time.Now())
 	case *policy.Change:
 		if cmd.Base == 0 && of[policyThing] != "" {
 			return json.Unmarshal([]byte(of[policyThing]), &cmd.Base)

@@ -12,9 +12,9 @@ import (
 // serveCommand's flags stand before the file's settings; one that is left out
 // leaves the file's.
 type serveCommand struct {
-	Config       string   `env:"COUNTERSIGN_CONFIG" help:"Configuration file; see: countersign config print"`
+	Config       string   `env:"COUNTERSIGN_CONFIG" help:"Configuration file; see: countersign config example"`
 	Listen       string   `env:"COUNTERSIGN_LISTEN" help:"Address of the pages (127.0.0.1:8080)."`
-	PublicURL    string   `name:"public-url" env:"COUNTERSIGN_PUBLIC_URL" help:"How browsers reach the pages (http://localhost:8080). It decides the origin and the passkeys' relying party."`
+	PublicURL    string   `name:"public-url" env:"COUNTERSIGN_PUBLIC_URL" help:"How browsers reach the pages (http://localhost and the port of --listen). It decides the origin and the passkeys' relying party."`
 	Data         string   `env:"COUNTERSIGN_DATA" help:"Folder of the database and the root key (countersign-data)."`
 	Database     string   `env:"COUNTERSIGN_DATABASE" help:"A postgres:// URL; SQLite in the data folder when empty."`
 	Radius       []string `name:"radius" help:"Addresses to serve RADIUS on, such as 127.0.0.1:1812."`
@@ -24,28 +24,22 @@ type serveCommand struct {
 
 // file reads the configuration and lays the flags over it.
 func (c *serveCommand) file() (config.File, error) {
-	file := config.Default()
-	if c.Config != "" {
-		var err error
-		if file, err = config.Read(c.Config); err != nil {
-			return file, err
+	return config.ReadWith(c.Config, func(file *config.File) {
+		for _, o := range []struct {
+			flag    string
+			setting *string
+		}{{c.Listen, &file.Listen}, {c.PublicURL, &file.PublicURL}, {c.Data, &file.Data}, {c.Database, &file.Database}} {
+			if o.flag != "" {
+				*o.setting = o.flag
+			}
 		}
-	}
-	for _, o := range []struct {
-		flag    string
-		setting *string
-	}{{c.Listen, &file.Listen}, {c.PublicURL, &file.PublicURL}, {c.Data, &file.Data}, {c.Database, &file.Database}} {
-		if o.flag != "" {
-			*o.setting = o.flag
+		if len(c.Radius) > 0 {
+			file.Radius.Listen = c.Radius
 		}
-	}
-	if len(c.Radius) > 0 {
-		file.Radius.Listen = c.Radius
-	}
-	if len(c.TrustedProxy) > 0 {
-		file.TrustedProxies = c.TrustedProxy
-	}
-	return file, file.Check()
+		if len(c.TrustedProxy) > 0 {
+			file.TrustedProxies = c.TrustedProxy
+		}
+	})
 }
 
 // Run serves until it is told to stop.

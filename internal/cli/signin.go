@@ -35,6 +35,9 @@ func (l *loginCommand) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
+	if c.NoWait {
+		return errors.New("login waits for you: leave --no-wait out")
+	}
 	c.login = login{}
 	host, _ := os.Hostname()
 	var s api.Session

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -23,6 +24,9 @@ func (t *auditTail) Run(ctx context.Context, conn *connection) error {
 	c, err := conn.connect()
 	if err != nil {
 		return err
+	}
+	if c.NoWait {
+		return errors.New("audit tail waits for what is written; for what is there already, use countersign audit search")
 	}
 	last := int64(-1)
 	for {
@@ -69,6 +73,6 @@ func (t *auditTail) line(conn *connection, e audit.Entry) error {
 			break
 		}
 	}
-	_, err := fmt.Printf("%s  %-24s %-8s %s: %s %s %s %s\n", e.At.Local().Format("15:04:05"), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.Actor.Name), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(why))
+	_, err := fmt.Printf("%s  %-24s %-8s %s: %s %s %s %s\n", clock(e.At), words.Seen(e.Event), words.Seen(e.Outcome), words.Seen(e.Actor.Name), words.Seen(e.AccountName), words.Seen(e.Application), words.Seen(e.Source), words.Seen(why))
 	return err
 }

@@ -7,6 +7,8 @@
 package config
 
 import (
+	"net"
+	"net/url"
 	"time"
 )
 
@@ -17,7 +19,8 @@ type File struct {
 	Listen string `yaml:"listen"`
 	// PublicURL is how browsers reach the pages, such as
 	// https://login.example.org. It sets the origin and the relying party of passkeys:
-	// after a change of the host, no enrolled passkey works any more.
+	// after a change of the host, no enrolled passkey works any more. Left out, it is
+	// localhost with the port of Listen, which serves browsers on the same machine.
 	PublicURL string `yaml:"public_url"`
 	// PlainHTTP allows an address off loopback without TLS, for a proxy on another
 	// machine that terminates TLS. The traffic between them is not encrypted.
@@ -263,8 +266,38 @@ const day = 24 * time.Hour
 
 // Default is the configuration of a machine that has only this binary, without a file.
 func Default() File {
+	c := blank()
+	c.fill()
+	return c
+}
+
+// fill derives what was left out from what was not.
+func (c *File) fill() {
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || c.PublicURL != "" {
+		return
+	}
+	scheme, usual := "http", "80"
+	if c.TLS.Certificate != "" {
+		scheme, usual = "https", "443"
+	}
+	c.PublicURL = scheme + "://localhost"
+	if port != usual { // browsers leave the usual one out, and passkeys are for what browsers say
+		c.PublicURL += ":" + port
+	}
+}
+
+// Local reports whether browsers on other machines have no address of this server, because
+// its public address names this machine by a name that means another one there.
+func (c File) Local() bool {
+	u, err := url.Parse(c.PublicURL)
+	return err == nil && (u.Hostname() == "localhost" || loopback(net.JoinHostPort(u.Hostname(), "0")))
+}
+
+// blank has the defaults that depend on nothing else.
+func blank() File {
 	return File{
-		Listen: "127.0.0.1:8080", PublicURL: "http://localhost:8080", Data: "countersign-data",
+		Listen: "127.0.0.1:8080", Data: "countersign-data",
 		Log:      Log{Level: "info", Format: "text"},
 		SMS:      SMS{Method: "POST", Format: "json", Fields: map[string]string{}, Number: "plus"},
 		Passkeys: Passkeys{Attestation: "none", BackupEligible: "allow", UserVerification: "required", SignatureCounter: "refuse", MetadataSigner: "mds.fidoalliance.org"},

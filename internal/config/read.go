@@ -17,7 +17,14 @@ const most = 1 << 20
 
 // Read reads a file; settings that it lacks have their defaults. An error names the
 // file and the line.
-func Read(path string) (File, error) {
+func Read(path string) (File, error) { return ReadWith(path, nil) }
+
+// ReadWith is [Read] with settings from elsewhere, such as flags, laid over the file's before
+// the rest is derived and all is checked. An empty path is an empty file; nil lays nothing over.
+func ReadWith(path string, over func(*File)) (File, error) {
+	if path == "" {
+		return parse(nil, over)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return File{}, err
@@ -27,7 +34,7 @@ func Read(path string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	c, err := Parse(b)
+	c, err := parse(b, over)
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -35,10 +42,12 @@ func Read(path string) (File, error) {
 }
 
 // Parse parses and checks a document; settings that it lacks have their defaults.
-func Parse(b []byte) (File, error) {
-	c := Default()
+func Parse(b []byte) (File, error) { return parse(b, nil) }
+
+func parse(b []byte, over func(*File)) (File, error) {
+	c := blank()
 	if len(b) > most {
-		return c, errors.New("the file is longer than 1 MiB")
+		return Default(), errors.New("the file is longer than 1 MiB")
 	}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
@@ -51,6 +60,10 @@ func Parse(b []byte) (File, error) {
 			return Default(), errors.New("there is a second document after ---; one is enough")
 		}
 	}
+	if over != nil {
+		over(&c)
+	}
+	c.fill()
 	return c, c.Check()
 }
 

@@ -164,7 +164,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("listen: 127.0.0.1:8080\n")
+	write("listen: 127.0.0.1:8080\npublic_url: http://localhost:8080\n")
 	read := func() (config.File, error) { return config.Read(path) }
 	file, err := read()
 	if err != nil {
@@ -172,7 +172,7 @@ func TestReload(t *testing.T) {
 	}
 	d := newDaemon(file)
 	d.reread, d.log = read, slog.New(slog.NewTextHandler(t.Output(), nil))
-	write("listen: 127.0.0.1:9090\nlog: {level: debug}\n")
+	write("listen: 127.0.0.1:9090\npublic_url: http://localhost:8080\nlog: {level: debug}\n")
 	now, restart, err := d.reload()
 	if err != nil || len(now) != 1 || len(restart) != 1 || restart[0] != "listen" {
 		t.Errorf("now %v, restart %v, %v", now, restart, err)

@@ -144,6 +144,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	if err := greet(ctx, s); err != nil {
 		return err
 	}
+	fmt.Print(missing(file))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 4+len(l.protocols))
@@ -191,6 +192,18 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 		return nil
 	}
 	return err
+}
+
+// missing says, a line each, what a new installation lacks that people will expect of it.
+func missing(file config.File) string {
+	var out string
+	if file.Local() {
+		out += "Only browsers on this machine can use it: for others, set public_url (--public-url) to an address that they reach, such as https://login.example.org.\n"
+	}
+	if file.Mail.Server == "" {
+		out += "Mail is off: notices wait, and nobody gets a code or a pass by mail. Set mail.server and mail.from.\n"
+	}
+	return out
 }
 
 // greet prints the set-up link while there is no administrator.

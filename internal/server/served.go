@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"countersign/internal/config"
@@ -21,7 +24,7 @@ type listeners struct {
 }
 
 func (d *daemon) listen(file config.File) (listeners, error) {
-	pages, err := net.Listen("tcp", file.Listen)
+	pages, err := openPort("listen", file.Listen)
 	if err != nil {
 		return listeners{}, err
 	}
@@ -31,18 +34,38 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 	}
 	var counts net.Listener
 	if file.Metrics != "" {
-		if counts, err = net.Listen("tcp", file.Metrics); err != nil {
+		if counts, err = openPort("metrics", file.Metrics); err != nil {
 			return listeners{}, err
 		}
 	}
 	var cards net.Listener
 	if file.Certificates.Listen != "" {
-		if cards, err = net.Listen("tcp", file.Certificates.Listen); err != nil {
+		if cards, err = openPort("certificates.listen", file.Certificates.Listen); err != nil {
 			return listeners{}, err
 		}
 	}
 	protocols, err := d.in.Listen(file.Sockets())
 	return listeners{pages, local, counts, cards, protocols}, err
+}
+
+// openPort listens for connections where a setting says.
+func openPort(setting, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	return l, portTaken(setting, address, err)
+}
+
+// portTaken says in one sentence why an address cannot be listened on, and whom to ask.
+func portTaken(setting, address string, err error) error {
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("another program has the address %s, and ss -lntup 'sport = :%s' says which: stop it, or set %s to another address", address, port, setting)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("this user may not open the port of %s: run as the service of the package does, with AmbientCapabilities=CAP_NET_BIND_SERVICE, or set %s to a port above 1023", address, setting)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("this machine does not have the address %s: set %s to one that ip address shows, or to 0.0.0.0 for all", address, setting)
+	}
+	return err
 }
 
 // times are how long a server waits for whoever it serves.

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -94,6 +96,10 @@ func (in *Installation) Listen(addresses map[string][]string) (map[string]protoc
 			return nil, fmt.Errorf("no protocol %q listens on addresses, only %s: remove its addresses from the configuration", name, strings.Join(in.Listening(), ", "))
 		}
 		sockets, err := in.services[i].Listen(at)
+		var op *net.OpError
+		if errors.As(err, &op) && op.Addr != nil {
+			err = portTaken(name+".listen", op.Addr.String(), err)
+		}
 		if err != nil {
 			return nil, err
 		}

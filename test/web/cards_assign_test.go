@@ -36,16 +36,16 @@ func TestCardIsAssigned(t *testing.T) {
 	card := c.Issue(t, "4711")
 	file := certificateFile(t, card)
 
-	desk.Refuses("to themselves", "certificate", "assign", "root", file, "--note", "mine")
-	desk.Refuses("no account", "certificate", "assign", "nobody", file)
+	desk.Refuses("to themselves", "certificate", "assign", file, "root", "--note", "mine")
+	desk.Refuses("no account", "certificate", "assign", file, "nobody")
 	foreign := testbed.NewAuthority(t, "Elsewhere", nil)
 	key := testbed.NewKey(t)
-	desk.Refuses("not from an authority that is trusted here", "certificate", "assign", "ada", certificateFile(t, servertest.CardOf(foreign.Issue("ada", key.Public()), key)))
+	desk.Refuses("not from an authority that is trusted here", "certificate", "assign", certificateFile(t, servertest.CardOf(foreign.Issue("ada", key.Public()), key)), "ada")
 	junk := filepath.Join(t.TempDir(), "junk.pem")
 	if err := os.WriteFile(junk, []byte("not a certificate\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	desk.Refuses("not one certificate in PEM", "certificate", "assign", "ada", junk)
+	desk.Refuses("not one certificate in PEM", "certificate", "assign", junk, "ada")
 	if n := c.Events("certificate.assigned"); n != 0 {
 		t.Fatalf("%d were assigned", n)
 	}
@@ -56,17 +56,17 @@ func TestCardIsAssigned(t *testing.T) {
 	before.Sees("That did not work")
 
 	// Ada has two factors. Whoever handed her a card would come in as her, alone.
-	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", "ada", file, "--note", "mine, in truth")
+	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", file, "ada", "--note", "mine, in truth")
 	for _, one := range servertest.AuthenticatorsOf(c.World, "ada") {
 		desk.Does("authenticator", "revoke", "ada", strconv.FormatInt(int64(one.ID), 10))
 	}
-	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", "ada", file, "--note", "mine, in truth")
+	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", file, "ada", "--note", "mine, in truth")
 
 	desk.Does("account", "create", "dora")
 	desk.Does("account", "create", "erin")
-	desk.Does("certificate", "assign", "dora", file, "--note", "handed over in person")
-	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", "dora", file)
-	desk.Refuses("already", "certificate", "assign", "erin", file)
+	desk.Does("certificate", "assign", file, "dora", "--note", "handed over in person")
+	desk.Refuses("nobody gives somebody all of that alone", "certificate", "assign", file, "dora")
+	desk.Refuses("already", "certificate", "assign", file, "erin")
 	if e := servertest.LatestOf(c.World, "certificate.assigned"); e.AccountName != "dora" || e.Actor.Name != "root" || !strings.Contains(e.Detail["certificate"], "CN=Staff Cards") || e.Detail["note"] != "handed over in person" {
 		t.Errorf("the log says %+v", e)
 	}

@@ -150,7 +150,7 @@ func TestUnhandledCriticalExtension(t *testing.T) {
 	grace := c.Administrator("grace")
 	desk := c.Shell()
 	desk.Login(c.Person(), "grace", grace.Code())
-	desk.Refuses("critical extension 1.2.3.4.5", "certificate", "assign", "ada", card.certificate, "--note", "seen")
+	desk.Refuses("critical extension 1.2.3.4.5", "certificate", "assign", card.certificate, "ada", "--note", "seen")
 }
 
 // The promise: a card that cannot sign by RSA-PSS is told apart in the log, and works where

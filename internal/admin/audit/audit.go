@@ -56,7 +56,7 @@ type Search struct {
 	Event       string `json:"event,omitempty" help:"Only this event, such as signin.refused."`
 	Outcome     string `json:"outcome,omitempty" help:"Only this outcome: ok, refused, error."`
 	Text        string `json:"text,omitempty" arg:"" optional:"" help:"Only entries that contain this."`
-	Since       string `json:"since,omitempty" help:"Only from then on: a day, as in 2026-12-01, or 2026-12-01T09:00:00Z."`
+	Since       string `json:"since,omitempty" help:"Only from then on: a day (in UTC), as in 2026-12-01, or 2026-12-01T09:00:00Z." said:"Only from then on: a length of time ago, such as 30m, 24h or 7d, a day, as in 2026-12-01, or a moment, as in 2026-12-01T09:00."`
 	Until       string `json:"until,omitempty" help:"Only before then, in the same form."`
 	Before      int64  `json:"before,omitempty" help:"Only entries before this number."`
 	Limit       int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`

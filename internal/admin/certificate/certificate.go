@@ -65,8 +65,8 @@ type desk struct {
 // Assign makes the certificate of a card an authenticator of somebody
 // else's, so that the card works on the day it is handed over.
 type Assign struct {
-	Account         string `json:"account" arg:"" help:"Whose card it is; never your own."`
 	Certificate     string `json:"certificate" arg:"" type:"text-file" name:"file" help:"The card's certificate, PEM; - reads standard input."`
+	Account         string `json:"account" arg:"" help:"Whose card it is; never your own."`
 	Note            string `json:"note,omitempty" help:"How you made sure whose card it is."`
 	admin.AuditText `embed:""`
 }

@@ -65,7 +65,7 @@ type Issue struct {
 	Account         string   `json:"account" arg:"" help:"The service account."`
 	Actions         []string `json:"actions" required:"" name:"action" help:"What it may do, such as account.list, or wiki/sign-in at the application wiki; give it again for each."`
 	Networks        []string `json:"networks" required:"" name:"network" help:"Where it may be used from, such as 10.0.0.0/8; give it again for each."`
-	Days            int      `json:"days,omitempty" help:"How many days it lives: 90 when left out, 365 at most."`
+	Days            int      `json:"days,omitempty" name:"lifetime" aliases:"days" type:"days" help:"How many days it lives: 90 when left out, 365 at most." said:"How long it lives, such as 1d or 90d: 90d when left out, 365d at most."`
 	Note            string   `json:"note,omitempty" help:"What it is for."`
 	admin.AuditText `embed:""`
 }

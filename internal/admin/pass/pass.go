@@ -62,7 +62,7 @@ type desk struct {
 type Issue struct {
 	Account string `json:"account" arg:"" help:"Whom the pass is for; never yourself."`
 	// Lifetime is in seconds, 3600 when zero, 28800 at most.
-	Lifetime        int    `json:"lifetime,omitempty" help:"Seconds it lives: 3600 when left out, 28800 at most."`
+	Lifetime        int    `json:"lifetime,omitempty" type:"seconds" help:"Seconds it lives: 3600 when left out, 28800 at most." said:"How long it lives, such as 30m: 1h when left out, 8h at most."`
 	Note            string `json:"note,omitempty" help:"How you made sure who it is."`
 	admin.AuditText `embed:""`
 }

@@ -47,7 +47,7 @@ type desk struct {
 // Show counts the requests to approve sign-ins elsewhere.
 type Show struct {
 	Account string `json:"account,omitempty" arg:"" optional:"" help:"Only those to this account."`
-	Days    int    `json:"days,omitempty" help:"The last so many days, today among them: 14 when left out, 90 at most."`
+	Days    int    `json:"days,omitempty" name:"since" aliases:"days" type:"days" help:"The last so many days, today among them: 14 when left out, 90 at most." said:"How far back, in whole days with today among them: 14d when left out, 90d at most."`
 }
 
 // Prompts are the requests to approve, by day, and the accounts that had the worst
