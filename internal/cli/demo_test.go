@@ -7,32 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/server"
-	"countersign/internal/servertest"
 	"countersign/internal/store/storetest"
 )
-
-// The demonstration's own page is as closed as one behind a real proxy, and opens
-// to whoever shows two factors.
-func TestDemonstrationPage(t *testing.T) {
-	t.Parallel()
-	w := servertest.NewWorld(t)
-	ada := w.EnrollCodes("ada")
-	ctx, stop := context.WithCancel(context.Background())
-	t.Cleanup(stop)
-	host, err := server.ProtectedPage(ctx, w.Handler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Protect("wiki", map[string]any{"hosts": []string{host}})
-	p := w.Person()
-	p.Take(p.Client.Do(servertest.PageRequest("http://" + host + "/")))
-	p.Sees("Sign in")
-	p.Post("/sign-in", "name", "ada", "authenticator", "password", "text", servertest.Passphrase)
-	p.Post("/sign-in", "authenticator", "totp", "text", ada.Code())
-	p.Take(p.Client.Do(servertest.PageRequest("http://" + host + "/")))
-	p.Sees("You are <b>ada</b>")
-}
 
 // The promise: a demonstration touches no installation, however its database is named.
 func TestDemonstrationLeavesInstallationsAlone(t *testing.T) {

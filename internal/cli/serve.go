@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"countersign/internal/config"
+	"countersign/internal/demo"
 	"countersign/internal/server"
 )
 
@@ -19,7 +20,7 @@ type serveCommand struct {
 	Database     string   `env:"COUNTERSIGN_DATABASE" help:"A postgres:// URL; SQLite in the data folder when empty."`
 	Radius       []string `name:"radius" help:"Addresses to serve RADIUS on, such as 127.0.0.1:1812."`
 	TrustedProxy []string `name:"trusted-proxy" help:"Networks whose forwarded headers are believed, such as 127.0.0.0/8."`
-	Demo         bool     `help:"Use a temporary folder, three people, a protected page and a RADIUS client."`
+	Demo         bool     `help:"Show what there is, with invented people and two weeks of invented history, on this machine only. A temporary folder, unless --data names one."`
 }
 
 // file reads the configuration and lays the flags over it.
@@ -45,22 +46,14 @@ func (c *serveCommand) file() (config.File, error) {
 // Run serves until it is told to stop.
 func (c *serveCommand) Run(ctx context.Context) error {
 	if c.Demo {
-		if err := c.leavesAlone(); err != nil {
-			return err
-		}
-		folder, err := os.MkdirTemp("", "countersign-demo-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(folder)
-		c.Data, c.Radius, c.TrustedProxy = folder, []string{"127.0.0.1:18120"}, []string{"127.0.0.0/8"}
+		return c.demonstrate(ctx)
 	}
-	return server.Serve(ctx, server.Run{Reread: c.file, Demo: c.Demo, Version: version})
+	return server.Serve(ctx, server.Run{Reread: c.file, Version: version})
 }
 
-// leavesAlone refuses a demonstration that would work on somebody's installation:
-// people who do not exist, applications, and a set-up link on the screen.
-func (c *serveCommand) leavesAlone() error {
+// demonstrate serves a demonstration. It refuses one that would work on somebody's
+// installation: invented people, and passwords on the screen.
+func (c *serveCommand) demonstrate(ctx context.Context) error {
 	file, err := c.file()
 	if err != nil {
 		return err
@@ -71,5 +64,5 @@ func (c *serveCommand) leavesAlone() error {
 	case c.Config != "" || os.Getenv("COUNTERSIGN_ROOT_KEY") != "":
 		return errors.New("a demonstration takes nothing from an installation: leave --config out and unset COUNTERSIGN_CONFIG and COUNTERSIGN_ROOT_KEY")
 	}
-	return nil
+	return demo.Serve(ctx, demo.Options{Folder: c.Data, File: file, Version: version})
 }

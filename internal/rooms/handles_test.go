@@ -35,7 +35,7 @@ var harmless = []string{"store.View", "store.AuditLog", "store.Feed", "store.Ala
 // may be handed it.
 const whole = "server"
 
-var holders = []string{"cli", "servertest"}
+var holders = []string{"demo", "cli", "servertest"}
 
 // pieces is what a constructor of several types returns. Whoever puts them together takes it
 // apart: another room is handed the one piece that it needs.

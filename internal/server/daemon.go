@@ -66,9 +66,12 @@ func (d *daemon) reload() (now, restart []string, err error) {
 
 // Run says how a server runs.
 type Run struct {
-	Reread  func() (config.File, error) // the configuration, as it is now
-	Demo    bool                        // it shows what there is, on an installation of its own
-	Version string                      // for those who monitor it
+	Reread func() (config.File, error) // the configuration, as it is now
+	Demo   bool                        // it serves a demonstration's installation, and no other
+	// Greet says what to open, once everything listens; nil prints the set-up link while
+	// there is no administrator.
+	Greet   func(context.Context, *Installation, Settings) error
+	Version string // for those who monitor it
 }
 
 // Serve serves until ctx ends.
@@ -84,15 +87,15 @@ func Serve(ctx context.Context, r Run) error {
 		return err
 	}
 	s.Recovery = func() config.LocalRecovery { return d.file.Load().LocalRecovery }
-	s.Version = r.Version
+	s.Version, s.Demo = r.Version, r.Demo
 	if d.in, err = Assemble(ctx, s); err != nil {
 		return err
 	}
 	defer d.in.DB.Close()
 	d.catchUp(ctx)
 	greet := d.greet
-	if r.Demo {
-		greet = d.in.demonstrate
+	if r.Greet != nil {
+		greet = func(ctx context.Context, s Settings) error { return r.Greet(ctx, d.in, s) }
 	}
 	d.reread = r.Reread
 	return d.run(ctx, s, greet)

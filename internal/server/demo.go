@@ -2,44 +2,18 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
-	"fmt"
-	"net"
-	"net/http"
+	"slices"
+	"strings"
 
 	"countersign/internal/application"
 	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/store"
 )
 
-// demonstrate fills a temporary installation: three people, a page behind
-// forward-auth on a host of its own, and a RADIUS client on loopback.
-func (in *Installation) demonstrate(ctx context.Context, s Settings) error {
-	code, err := in.Setup.Link(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\nA demonstration; all of it is gone when you stop it.\n\n  %-22s %s?code=%s\n", "You, the administrator", s.PublicURL.JoinPath("setup"), code)
-	for _, p := range []struct{ name, display string }{{"ada", "Ada Lovelace"}, {"grace", "Grace Hopper"}, {"linus", "Linus"}} {
-		pass, err := in.Setup.Plant(ctx, p.name, p.display)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("  %-22s %s\n", p.display, pass.Link)
-	}
-	page, err := ProtectedPage(ctx, in.Handler)
-	if err != nil {
-		return err
-	}
-	secret := rand.Text()
-	err = in.PlantApplications(ctx, page, secret)
-	fmt.Printf("\n  %-22s http://%s\n  %-22s radclient 127.0.0.1:18120, secret %s (password, then code)\n\n", "A protected page", page, "RADIUS", secret)
-	return err
-}
-
 // PlantApplications makes a site on that host and a RADIUS client on loopback with that
-// secret, as the demonstration shows them.
+// secret, for tests.
 func (in *Installation) PlantApplications(ctx context.Context, page, secret string) error {
 	catalogue := in.Catalogue
 	web, err := json.Marshal(map[string]any{"hosts": []string{page}})
@@ -66,16 +40,32 @@ func (in *Installation) PlantApplications(ctx context.Context, page, secret stri
 	})
 }
 
-// ProtectedPage serves a page behind a proxy of a few lines that asks as Caddy
-// does, so that the demonstration needs nothing else installed.
-func ProtectedPage(ctx context.Context, ask http.Handler) (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// demonstrates is the event that marks an installation as a demonstration's.
+const demonstrates = "installation.demonstration"
+
+// marking is among how many of the log's first entries the mark stands: those of the keys go
+// before it.
+const marking = 8
+
+// checkDemonstration refuses a demonstration's database where something real is meant, and
+// any other where a demonstration is. What marks one stands at the beginning of its audit
+// log, which nobody takes away unseen. A database that holds nothing but keys is marked.
+func checkDemonstration(ctx context.Context, db *store.DB, demo bool) error {
+	first, err := db.AuditLog().Entries(ctx, store.Filter{Before: marking, Limit: marking})
 	if err != nil {
-		return "", err
+		return err
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	host := "localhost:" + port
-	go func() { <-ctx.Done(); l.Close() }()
-	go http.Serve(l, &guard{host: host, ask: ask}) //nolint:errcheck // it ends with the listener
-	return host, nil
+	marked := slices.ContainsFunc(first, func(e audit.Entry) bool { return e.Event == demonstrates })
+	used := slices.ContainsFunc(first, func(e audit.Entry) bool { return !strings.HasPrefix(e.Event, "keyring.") })
+	switch {
+	case marked && !demo:
+		return failure.New(failure.Invalid, "This is the database of a demonstration: its people are invented, and everybody may know their passwords. Start it with --demo, or name another folder with --data.")
+	case !marked && demo && used:
+		return failure.New(failure.Invalid, "This database is not a demonstration's, and --demo opens none but its own. Start without --demo.")
+	case !marked && demo:
+		return db.Change(ctx, audit.Actor{Name: "set-up", Via: "demo"}, func(tx *store.Tx) error {
+			return tx.Record(audit.Entry{Event: demonstrates, Outcome: audit.OK})
+		})
+	}
+	return nil
 }

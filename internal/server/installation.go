@@ -131,6 +131,9 @@ func Assemble(ctx context.Context, s Settings) (*Installation, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := checkDemonstration(ctx, db, s.Demo); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	in := &Installation{DB: db, Keys: keys}
 	if err := in.build(ctx, s); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -37,6 +37,7 @@ type Settings struct {
 	Cards        *Cards
 	SMS          *notify.Gateway // nil is none
 	Mails        bool            // there is a mail server
+	Demo         bool            // it is a demonstration's: nothing else is opened
 	Limits       throttle.Limits
 	Sessions     session.Limits
 	Quiet        approval.QuietHours // of everybody who has not set their own

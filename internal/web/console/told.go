@@ -110,6 +110,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"push.quiet-hours":                  "{who} set quiet hours: {detail.hours}",
 	"admin.refused":                     "{by} tried {detail.wanted} with an approval for {detail.granted}",
 	"command.refused":                   "{by} was refused {action} on {who}: {reason}",
+	"installation.demonstration":        "A demonstration began here: everybody and everything of it is invented",
 	"installation.made":                 "Countersign was installed",
 	"installation.administrator":        "{who} became the first administrator",
 	"keyring.made":                      "The keys were made",

@@ -1,19 +1,22 @@
-package server
+package demo
 
 import (
-	"fmt"
-	"html"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 )
 
-// guard is the demonstration's reverse proxy: it asks before it shows.
+// guard is the demonstration's reverse proxy, so that it needs nothing else installed: it
+// asks as Caddy does before it passes a request on to the pages behind.
 type guard struct {
-	host string
-	ask  http.Handler
+	host  string
+	ask   http.Handler
+	pages http.Handler
 }
+
+// identity are the headers that say who somebody is. None comes from a browser.
+var identity = []string{"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.Clone(r.Context())
@@ -25,7 +28,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.ask.ServeHTTP(w, q)
 		return
 	}
-	q.Method, q.URL.Path, q.URL.RawQuery, q.Body = http.MethodGet, "/verify/caddy", "", http.NoBody
+	q.Method, q.URL.Path, q.URL.RawPath, q.URL.RawQuery, q.Body = http.MethodGet, "/verify/caddy", "", "", http.NoBody
 	for name, value := range map[string]string{"Proto": "http", "Host": g.host, "Uri": r.URL.RequestURI(), "Method": r.Method} {
 		q.Header.Set("X-Forwarded-"+name, value)
 	}
@@ -36,9 +39,14 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(answer.Code)
-		fmt.Fprint(w, answer.Body.String())
+		_, _ = w.Write(answer.Body.Bytes()) // the browser may be gone
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprintf(w, "<!doctype html><title>The wiki</title><h1>The wiki</h1><p>You are <b>%s</b>, and you showed two factors.</p>", html.EscapeString(answer.Header().Get("Remote-User")))
+	for _, name := range identity {
+		r.Header.Del(name)
+		if value := answer.Header().Get(name); value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+	g.pages.ServeHTTP(w, r)
 }
