@@ -144,7 +144,7 @@ func TestSweepingADatabaseThatIsAway(t *testing.T) {
 	}
 	gone, stop := context.WithCancel(t.Context())
 	f.Around(func(query string) {
-		if strings.HasPrefix(query, "delete from attempt where handle = ?") {
+		if strings.HasPrefix(query, "delete from attempt where handle = $1") {
 			stop()
 		}
 	})

@@ -25,7 +25,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	}
 	defer os.RemoveAll(dir)
 	part := filepath.Join(dir, "db")
-	pool, err := w.spare() // readers may not, and the writer has no time
+	pool, err := w.file.pool() // readers may not, and the writer has no time
 	if err != nil {
 		return fmt.Errorf("store: backup: %w", err)
 	}

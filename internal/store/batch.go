@@ -99,8 +99,12 @@ func (w *writer) connect() (err error) {
 	if err := w.present(context.Background()); err != nil {
 		return err
 	}
-	if w.conn == nil {
-		w.conn, err = openLiteConn(w.pool)
+	if w.conn != nil {
+		return nil
+	}
+	c, err := w.file.connect(false)
+	if err == nil {
+		w.conn = &liteRunner{c}
 	}
 	return err
 }
@@ -108,9 +112,9 @@ func (w *writer) connect() (err error) {
 // present returns an error if the file is no longer under its name: what is written to it
 // then is lost.
 func (w *writer) present(context.Context) error {
-	id, err := os.Stat(w.file)
+	id, err := os.Stat(w.file.path)
 	if err != nil || !os.SameFile(id, w.id) {
-		return fmt.Errorf("store: the database file %s was removed or replaced: %w", w.file, ErrUnavailable)
+		return fmt.Errorf("store: the database file %s was removed or replaced: %w", w.file.path, ErrUnavailable)
 	}
 	return nil
 }
@@ -153,6 +157,6 @@ func (w *writer) abandon() {
 		return
 	}
 	_ = w.conn.do("rollback")
-	w.conn.discard()
+	w.conn.Close()
 	w.conn = nil
 }

@@ -3,7 +3,7 @@
 //
 // It contains the schema and its migrations, all writes ([DB.Change]), the
 // chaining of the audit log, the feed of changes that keeps the caches of all
-// servers fresh, and all use of database/sql. The packages that own the tables
+// servers fresh, and all use of database/sql and of SQLite (whose connections are in lite). The packages that own the tables
 // define what the rows mean and who may read them.
 //
 // A [DB] is for whoever writes. Others are handed a piece of it, which writes nothing:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"countersign/internal/failure"
+	"countersign/internal/store/lite"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -53,9 +54,13 @@ func classify(err error) error {
 }
 
 func kindOf(err error) error {
-	var lite *sqlite.Error
-	if errors.As(err, &lite) {
-		return liteKind(lite.Code())
+	var above *sqlite.Error
+	if errors.As(err, &above) {
+		return liteKind(above.Code())
+	}
+	var below *lite.Error
+	if errors.As(err, &below) {
+		return liteKind(below.Code)
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

@@ -23,12 +23,18 @@ func Sign(db *DB) error { return db.signer.ifGrown(context.Background()) }
 
 // Pragma reads a pragma on a connection opened as the writer's is.
 func Pragma(db *DB, name string) (value string, err error) {
-	pool, err := db.changes.engine.(*writer).spare()
+	c, err := db.changes.engine.(*writer).file.connect(false)
 	if err != nil {
 		return "", err
 	}
-	defer pool.Close()
-	err = pool.QueryRow("pragma " + name).Scan(&value)
+	defer c.Close()
+	rows, err := c.Query(context.Background(), "pragma "+name, nil)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	rows.Next()
+	err = rows.Scan(&value)
 	return value, err
 }
 
@@ -107,7 +113,7 @@ var ReadURL = readURL
 func Setting(ctx context.Context, db *DB, reading bool, name string) (value string) {
 	pool := db.changes.engine.(*postgres).pool
 	if reading {
-		pool = db.reads.often.pool
+		pool = db.reads.often.(*readers).pool
 	}
 	if err := pool.QueryRowContext(ctx, "show "+name).Scan(&value); err != nil {
 		return err.Error()

@@ -4,15 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
-	"sync"
-	"sync/atomic"
 )
 
 // reads reads committed rows, and can write nothing. It is a [Reader].
 type reads struct {
-	often *readers
-	quiet *readers // for background reads of whole tables, with a small cache; nil with PostgreSQL
+	often querier
+	quiet querier // for background reads of whole tables, with a small cache; nil with PostgreSQL
 }
 
 // Query reads committed rows. The statement may not write.
@@ -55,55 +52,28 @@ func background(ctx context.Context) context.Context {
 	return context.WithValue(ctx, inBackground{}, true)
 }
 
-// readers is a pool of reading connections, with a prepared statement for each text.
-type readers struct {
-	pool    *sql.DB
-	prepare bool     // false if the driver caches statements itself
-	stmts   sync.Map // query -> *sql.Stmt
-	count   atomic.Int32
+// querier is a pool of connections that read.
+type querier interface {
+	query(ctx context.Context, query string, args []any) (cursor, error)
+	close() error
 }
 
-// maxStatements limits the number of prepared statements, so that texts made at run time
-// cannot fill the memory. Further texts are prepared each time.
-const maxStatements = 512
+// readers are the connections to PostgreSQL that read. The driver keeps prepared statements.
+type readers struct{ pool *sql.DB }
 
-func (r *readers) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	if !r.prepare {
-		return r.pool.QueryContext(ctx, query, args...)
-	}
-	if s, ok := r.stmts.Load(query); ok {
-		return s.(*sql.Stmt).QueryContext(ctx, args...)
-	}
-	if r.count.Load() >= maxStatements {
-		return r.pool.QueryContext(ctx, query, args...)
-	}
-	s, err := r.pool.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	if old, loaded := r.stmts.LoadOrStore(strings.Clone(query), s); loaded {
-		s.Close()
-		s = old.(*sql.Stmt)
-	} else {
-		r.count.Add(1)
-	}
-	return s.QueryContext(ctx, args...)
+func (r *readers) query(ctx context.Context, query string, args []any) (cursor, error) {
+	return r.pool.QueryContext(ctx, query, args...)
 }
 
-// pooled runs statements of a reader. It writes nothing.
-type pooled struct{ *readers }
+func (r *readers) close() error { return r.pool.Close() }
 
-func (p pooled) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+// pooled runs statements of connections that read. It writes nothing.
+type pooled struct{ querier }
+
+func (p pooled) QueryContext(ctx context.Context, query string, args ...any) (cursor, error) {
 	return p.query(ctx, query, args)
 }
 
 func (p pooled) ExecContext(context.Context, string, ...any) (sql.Result, error) {
 	return nil, errors.New("store: a write on a connection that only reads")
-}
-
-func (r *readers) close() error {
-	for _, s := range r.stmts.Range {
-		s.(*sql.Stmt).Close()
-	}
-	return r.pool.Close()
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+
+	"countersign/internal/store/lite"
 )
 
 // Reader reads rows. [DB] reads committed rows, and [Tx] also those that it wrote
@@ -20,7 +22,10 @@ type cursor interface {
 	Close() error
 }
 
-var _ cursor = (*sql.Rows)(nil)
+var (
+	_ cursor = (*sql.Rows)(nil)
+	_ cursor = (*lite.Rows)(nil)
+)
 
 // Rows is the result of a query. It must be closed; reading it to its end also
 // closes it.

@@ -122,10 +122,10 @@ func (s *sequencer) number(ctx context.Context, lock string) (int, error) {
 	}
 	c := newChain(s.head, s.keys.Load())
 	c.shared = true
-	if err := c.load(ctx, tx); err != nil {
+	if err := c.load(ctx, inTx{tx}); err != nil {
 		return 0, err
 	}
-	if err := c.append(ctx, tx, entries); err != nil {
+	if err := c.append(ctx, inTx{tx}, entries); err != nil {
 		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, "delete from audit_inbox where id = any($1)", ids); err != nil {

@@ -156,7 +156,7 @@ func (t *together) ExecContext(ctx context.Context, query string, args ...any) (
 	return driver.RowsAffected(results[0].affected), nil
 }
 
-func (t *together) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t *together) QueryContext(ctx context.Context, query string, args ...any) (cursor, error) {
 	if t.shared {
 		ctx = t.ctx
 	}

@@ -14,7 +14,14 @@ import (
 // runner is one connection in the midst of one transaction.
 type runner interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryContext(ctx context.Context, query string, args ...any) (cursor, error)
+}
+
+// inTx is a transaction of database/sql as a [runner].
+type inTx struct{ *sql.Tx }
+
+func (t inTx) QueryContext(ctx context.Context, query string, args ...any) (cursor, error) {
+	return t.Tx.QueryContext(ctx, query, args...)
 }
 
 // Tx is one transaction. It is valid until the function that received it returns,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"sync/atomic"
 )
@@ -18,13 +17,11 @@ type writer struct {
 	commits *commits
 	head    *head
 	keys    *atomic.Pointer[AuditKeys]
-	pool    *sql.DB
-	spare   func() (*sql.DB, error) // opens another pool, for a backup
-	file    string
+	file    *liteFile
 	id      os.FileInfo // which file that was when it was opened
 
 	// The fields below are used by the goroutine only.
-	conn    *liteConn // nil before it is needed, and after an error
+	conn    *liteRunner // nil before it is needed, and after an error
 	chain   *chain
 	batch   []*request
 	entries []recorded
@@ -34,7 +31,7 @@ type writer struct {
 
 // start notes which file it is and takes requests from now on.
 func (w *writer) start() error {
-	id, err := os.Stat(w.file)
+	id, err := os.Stat(w.file.path)
 	if err != nil {
 		return err
 	}
@@ -80,8 +77,7 @@ func (w *writer) revive() {
 		return
 	}
 	if w.conn != nil {
-		w.conn.close()
+		w.conn.Close()
 	}
-	w.pool.Close()
 	close(w.stopped)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/store"
+	"countersign/internal/store/lite"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
@@ -121,7 +122,7 @@ func (f *Faults) Waits(g func(conn int64, together []string)) {
 }
 
 // waited tells of one wait.
-func (c *faultyConn) waited(together ...string) {
+func (c *place) waited(together ...string) {
 	c.f.mu.Lock()
 	g := c.f.waits
 	c.f.mu.Unlock()
@@ -130,8 +131,28 @@ func (c *faultyConn) waited(together ...string) {
 	}
 }
 
+// place is one connection, as the faults know it.
+type place struct {
+	f      *Faults
+	turn   int // the last pragma that it ran
+	number int64
+	pragma func(text string) error
+}
+
+// Watch has the statements of a connection below database/sql pass.
+func (d faultyDriver) Watch(c *lite.Conn, reads bool) {
+	p := &place{f: d.f, number: connections.Add(1), pragma: c.Pragma}
+	if reads {
+		p.f = d.f.reads
+	}
+	c.Watch(func(query string, run func() error) error {
+		p.waited(query)
+		return p.f.pass(query, p, run)
+	})
+}
+
 // pass runs one statement, or breaks it.
-func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
+func (f *Faults) pass(query string, c *place, run func() error) error {
 	f.mu.Lock()
 	pragma, around := "", f.around
 	if c.turn != f.turn {
@@ -149,7 +170,7 @@ func (f *Faults) pass(query string, c *faultyConn, run func() error) error {
 		around(query)
 	}
 	if pragma != "" {
-		if _, err := c.full.ExecContext(context.Background(), "pragma "+pragma, nil); err != nil {
+		if err := c.pragma(pragma); err != nil {
 			return err
 		}
 	}
@@ -170,7 +191,7 @@ type faultyDriver struct {
 
 func (d faultyDriver) Open(name string) (driver.Conn, error) {
 	c, err := d.Driver.Open(name)
-	return d.wrap(name, c, err)
+	return d.wrap(c, err)
 }
 
 // OpenConnector keeps the caller's context where the driver below knows it: a
@@ -186,22 +207,27 @@ func (d faultyDriver) OpenConnector(name string) (driver.Connector, error) {
 	return c, err
 }
 
-func (d faultyDriver) wrap(name string, c driver.Conn, err error) (driver.Conn, error) {
+func (d faultyDriver) wrap(c driver.Conn, err error) (driver.Conn, error) {
 	if err != nil {
 		return c, err
 	}
-	if reads(name, c) {
-		return &faultyConn{full: c.(full), f: d.f.reads, number: connections.Add(1)}, nil
+	under := c.(full)
+	p := &place{f: d.f, number: connections.Add(1), pragma: func(text string) error {
+		_, err := under.ExecContext(context.Background(), "pragma "+text, nil)
+		return err
+	}}
+	if reads(c) {
+		p.f = d.f.reads
 	}
-	return &faultyConn{full: c.(full), f: d.f, number: connections.Add(1)}, nil
+	return &faultyConn{full: under, place: p}, nil
 }
 
 // reads reports whether a new connection is one of those that only read. On PostgreSQL that is
 // said by a statement, and not in its name.
-func reads(name string, c driver.Conn) bool {
+func reads(c driver.Conn) bool {
 	pg, ok := c.(*stdlib.Conn)
 	if !ok {
-		return strings.Contains(name, "query_only")
+		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -221,7 +247,7 @@ func (c faultyConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		return c.d.Open(c.name)
 	}
 	conn, err := c.under.Connect(ctx)
-	return c.d.wrap(c.name, conn, err)
+	return c.d.wrap(conn, err)
 }
 
 func (c faultyConnector) Driver() driver.Driver { return c.d }
@@ -238,14 +264,12 @@ type full interface {
 
 type faultyConn struct {
 	full
-	f      *Faults
-	turn   int // the last pragma that it ran
-	number int64
+	*place
 }
 
 func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (tx driver.Tx, err error) {
 	c.waited("begin")
-	err = c.f.pass("begin", c, func() error {
+	err = c.f.pass("begin", c.place, func() error {
 		tx, err = c.full.BeginTx(ctx, o)
 		return err
 	})
@@ -266,7 +290,7 @@ func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.S
 
 func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
 	c.waited(query)
-	err = c.f.pass(query, c, func() error {
+	err = c.f.pass(query, c.place, func() error {
 		res, err = c.full.ExecContext(ctx, query, args)
 		return err
 	})
@@ -279,7 +303,7 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 
 func (c *faultyConn) query(query string, run func() (driver.Rows, error)) (rows driver.Rows, err error) {
 	c.waited(query)
-	err = c.f.pass(query, c, func() error {
+	err = c.f.pass(query, c.place, func() error {
 		rows, err = run()
 		return err
 	})
@@ -296,7 +320,7 @@ func (c *faultyConn) Exchange(ctx context.Context, all []store.Statement) ([]sto
 	n, broken := 0, error(nil)
 	for n < len(all) && broken == nil {
 		ran := false
-		broken = c.f.pass(all[n].Query, c, func() error { ran = true; return nil })
+		broken = c.f.pass(all[n].Query, c.place, func() error { ran = true; return nil })
 		if broken == nil || ran {
 			n++
 		}
@@ -331,7 +355,7 @@ type faultyTx struct {
 
 func (t faultyTx) Commit() error {
 	t.c.waited("commit")
-	return t.c.f.pass("commit", t.c, t.Tx.Commit)
+	return t.c.f.pass("commit", t.c.place, t.Tx.Commit)
 }
 
 type faultyStmt struct {
@@ -342,7 +366,7 @@ type faultyStmt struct {
 
 func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
 	s.c.waited(s.query)
-	err = s.c.f.pass(s.query, s.c, func() error {
+	err = s.c.f.pass(s.query, s.c.place, func() error {
 		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 		return err
 	})
