@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"countersign/internal/audit"
@@ -30,6 +31,28 @@ func (b Book) Change(ctx context.Context, g signin.Grant, event string, detail m
 			en.Account, en.AccountName = int64(about.ID), about.Name
 		}
 		return tx.Record(en)
+	})
+}
+
+// ChangeEach is Change for a command about several accounts, with an entry for each of them
+// that fn returns.
+func (b Book) ChangeEach(ctx context.Context, g signin.Grant, event string, detail map[string]string, fn func(tx *store.Tx) ([]directory.Account, error)) error {
+	return b.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		all, err := fn(tx)
+		if err != nil {
+			return err
+		}
+		for _, about := range all {
+			en := Entry(g, event, "ok", detail)
+			en.Account, en.AccountName = int64(about.ID), about.Name
+			if len(all) > 1 {
+				en.Detail["accounts"] = strconv.Itoa(len(all))
+			}
+			if err := tx.Record(en); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

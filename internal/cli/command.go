@@ -171,7 +171,11 @@ type (
 		SetMail    do[account.SetMail]    `cmd:""`
 	}
 	passCommand struct {
-		Issue do[pass.Issue] `cmd:""`
+		Issue       do[pass.Issue]    `cmd:""`
+		Invite      do[pass.Invite]   `cmd:""`
+		Letter      letterCommand     `cmd:""`
+		Uninvite    do[pass.Uninvite] `cmd:""`
+		Invitations do[pass.Invitees] `cmd:""`
 	}
 	recoveryCommand struct {
 		List    do[recovery.List]    `cmd:"" default:"withargs"`

@@ -3,7 +3,8 @@
 // It owns the table notice, an outbox: a notice is queued in the transaction of the
 // change that it reports, so that none is lost and none reports a change that did not
 // happen. The callers write the texts. Invariant: a notice is sent at least once or
-// marked failed, which the audit log tells, and never holds a secret. A MAC covers all columns of a row.
+// marked failed, which the audit log tells, and its row never holds a secret: one that a mail must
+// hold is filled in as it is sent. A MAC covers all columns of a row.
 package notify
 
 import (
@@ -25,7 +26,14 @@ type Notice struct {
 	Address string
 	Subject string
 	Body    string
+	// Fill says with what the Sender completes the body as it sends it: a secret, which is in
+	// no row. Empty is with nothing.
+	Fill string
 }
+
+// Filler completes a notice that has a Fill. An error of class Invalid says that it is not to
+// be sent any more.
+type Filler func(ctx context.Context, n Notice) (Notice, error)
 
 // Moment formats a time for notices.
 func Moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
@@ -41,6 +49,7 @@ type Sender struct {
 	deliver Deliver
 	log     *slog.Logger
 	name    func(ctx context.Context, r store.Reader, account int64) string
+	fill    Filler
 }
 
 // NewSender makes a Sender.
@@ -52,6 +61,27 @@ func NewSender(outbox *Outbox, deliver Deliver, log *slog.Logger) *Sender {
 func (s *Sender) Naming(name func(ctx context.Context, r store.Reader, account int64) string) *Sender {
 	s.name = name
 	return s
+}
+
+// Filling gives the Sender what completes notices. Without it those that have a Fill wait.
+func (s *Sender) Filling(f Filler) *Sender {
+	s.fill = f
+	return s
+}
+
+// send completes and delivers one notice.
+func (s *Sender) send(ctx context.Context, n Notice) error {
+	if n.Fill == "" {
+		return s.deliver(ctx, n)
+	}
+	if s.fill == nil {
+		return failure.New(failure.Unavailable, "Nothing completes the notice.")
+	}
+	whole, err := s.fill(ctx, n)
+	if err != nil {
+		return err
+	}
+	return s.deliver(ctx, whole)
 }
 
 const (
@@ -114,7 +144,7 @@ func (s *Sender) Send(ctx context.Context) (int, error) {
 		if !ours {
 			continue
 		}
-		cause := s.deliver(ctx, r.Notice)
+		cause := s.send(ctx, r.Notice)
 		if cause == nil {
 			n++
 		} else {

@@ -50,17 +50,25 @@ type row struct {
 	mac                 []byte
 }
 
-const columns = `id, account, address, subject, body, created, due, tries, state, mac`
+const columns = `id, account, address, subject, body, fill, created, due, tries, state, mac`
 
 // fields are what a row's MAC is of. Its number is not known before it is written: two rows
 // that say the same are told apart by what was sent already.
 func (r *row) fields() *keyring.Fields {
-	return keyring.NewFields().String("notice").Int(r.Account).String(r.Address).String(r.Subject).String(r.Body).Int(r.created).Int(r.due).Int(r.tries).String(r.state)
+	f := keyring.NewFields().String("notice").Int(r.Account).String(r.Address).String(r.Subject).String(r.Body).Int(r.created).Int(r.due).Int(r.tries).String(r.state)
+	if r.Fill != "" { // a list of more fields is another one, so that neither adding nor taking it away verifies
+		f.String(r.Fill)
+	}
+	return f
 }
 
 // said names what a notice says, to whom and since when.
 func (r *row) said() string {
-	return strconv.FormatInt(store.NumberOf(fmt.Sprintf("%d %q %q %q %d", r.Account, r.Address, r.Subject, r.Body, r.created)), 36)
+	said := fmt.Sprintf("%d %q %q %q %d", r.Account, r.Address, r.Subject, r.Body, r.created)
+	if r.Fill != "" {
+		said += " " + r.Fill
+	}
+	return strconv.FormatInt(store.NumberOf(said), 36)
 }
 
 func (o *Outbox) mac(r *row) []byte { return o.keys.MAC(keyring.Notice, r.fields()) }
@@ -86,7 +94,7 @@ func (o *Outbox) read(ctx context.Context, r store.Reader, where string, args ..
 	defer rows.Close()
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.ID, &r.Account, &r.Address, &r.Subject, &r.Body, &r.created, &r.due, &r.tries, &r.state, &r.mac); err != nil {
+		if err := rows.Scan(&r.ID, &r.Account, &r.Address, &r.Subject, &r.Body, &r.Fill, &r.created, &r.due, &r.tries, &r.state, &r.mac); err != nil {
 			return nil, err
 		}
 		out = append(out, r)
@@ -104,8 +112,8 @@ func (o *Outbox) Queue(ctx context.Context, tx *store.Tx, n Notice) error {
 }
 
 func (o *Outbox) insert(ctx context.Context, tx *store.Tx, r row) error {
-	err := tx.QueryRow(ctx, `insert into notice (account, address, subject, body, created, due, tries, state, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9) returning id`,
-		r.Account, r.Address, r.Subject, r.Body, r.created, r.due, r.tries, r.state, o.mac(&r)).Scan(&r.ID)
+	err := tx.QueryRow(ctx, `insert into notice (account, address, subject, body, fill, created, due, tries, state, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) returning id`,
+		r.Account, r.Address, r.Subject, r.Body, r.Fill, r.created, r.due, r.tries, r.state, o.mac(&r)).Scan(&r.ID)
 	if err == nil {
 		tx.AfterCommit(func() { o.own.add(r) })
 	}
@@ -132,6 +140,13 @@ func (o *Outbox) Notified(ctx context.Context, r store.Reader, n Notice, since t
 		}
 	}
 	return false, err
+}
+
+// FilledSince counts the notices with a Fill that an address was sent, or is to be, since a
+// time.
+func (o *Outbox) FilledSince(ctx context.Context, r store.Reader, address string, since time.Time) (n int, err error) {
+	rows, err := o.read(ctx, r, `where address = $1 and created > $2 and fill <> '' limit $3`, address, store.Unix(since), page)
+	return len(rows), err
 }
 
 // move writes a row anew, if it is still as it was read, and reports whether it was.

@@ -54,7 +54,7 @@ func (in *Installation) send(ctx context.Context, c config.Mail, s Settings) (in
 	if err != nil {
 		return 0, err
 	}
-	return notify.NewSender(in.outbox, m.Deliver, s.Log).Naming(in.nameOf).Send(ctx)
+	return notify.NewSender(in.outbox, m.Deliver, s.Log).Naming(in.nameOf).Filling(in.Invitations.Fill).Send(ctx)
 }
 
 // nameOf is an account's name; empty is that of one which went.

@@ -28,7 +28,7 @@ var database = map[string]stored{
 	"policy":      {key: []string{"version"}, where: "version = (select max(version) from policy)", covered: "version body author created mac"},
 	"known_source": {key: []string{"account", "source"}, covered: "account source seen mac",
 		removed: "a familiar address counts as an unknown one, which is stricter"},
-	"notice": {key: []string{"id"}, where: "id = (select max(id) from notice)", covered: "account address subject body created due tries state mac",
+	"notice": {key: []string{"id"}, where: "id = (select max(id) from notice)", covered: "account address subject body fill created due tries state mac",
 		harmless: map[string]string{"id": "the number orders the queue"}, copied: "a notice is sent once by each server, however often it is there"},
 	"wrapped_key": {key: []string{"id"}, where: "purpose = 'form'", covered: "purpose wrapped created", harmless: map[string]string{"id": "nothing goes by it", "retired": "nothing reads it"},
 		putBack: "nothing reads when a key was retired, and all else of a key is written once"},

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
+	"countersign/internal/admin/pass"
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
@@ -65,6 +66,7 @@ type Parts struct {
 	Listing     *enrollment.Listing
 	Notices     *enrollment.Notices
 	Passes      *enrollment.Passes
+	Invitations *pass.Invitations
 	Sessions    *session.Sessions
 	Endings     *session.Endings
 	Stops       *recovery.Stops
@@ -76,13 +78,13 @@ type Parts struct {
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
-	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Dormant, p.Now}
+	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Invitations, p.Dormant, p.Now}
 	return []admin.Desk{
 		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
-		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes}}),
-		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, p.Stops, p.Passes}),
+		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
+		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
 	}
 }
@@ -91,6 +93,7 @@ func Desks(p Parts) []admin.Desk {
 type shown struct {
 	people      *directory.Accounts
 	credentials *directory.Credentials
+	invitations *pass.Invitations
 	dormant     time.Duration
 	now         func() time.Time
 }
@@ -135,6 +138,8 @@ type Account struct {
 	Kinds []string `json:"authenticators"`
 	// TwoFactors says that they are enough for two factors.
 	TwoFactors bool `json:"two_factors"`
+	// Invitation is the newest one that it has, for as long as it is shown.
+	Invitation *pass.Invitation `json:"invitation,omitempty"`
 }
 
 func (a shown) of(ctx context.Context, r store.Reader, d directory.Account) (Account, error) {
@@ -158,7 +163,11 @@ func (a shown) of(ctx context.Context, r store.Reader, d directory.Account) (Acc
 		}
 	}
 	out.TwoFactors = assurance.TwoFactors().Met(directory.CouldShow(credentials, a.now()), a.now())
-	return out, nil
+	one, there, err := a.invitations.Of(ctx, r, d, credentials)
+	if there {
+		out.Invitation = &one
+	}
+	return out, err
 }
 
 // Create makes an account without any access.

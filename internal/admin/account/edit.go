@@ -12,7 +12,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
-	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -26,8 +25,7 @@ type editDesk struct {
 	again   again
 	engine  *signin.Engine
 	notices *enrollment.Notices
-	stops   *recovery.Stops
-	passes  *enrollment.Passes
+	under   underWay
 }
 
 // Rename gives an account another name. It is a command of its own because applications
@@ -121,7 +119,7 @@ func (c *SetMail) Object() string {
 }
 
 // Do also ends what was on its way to the old address and to whoever may hold the new one: a
-// recovery that waits for its owner's objection, and a pass.
+// recovery that waits for its owner's objection, a pass, and an invitation.
 func (c *SetMail) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, error) {
 	return a.edit(ctx, g, edit{event: "account.mail-set", name: c.Name, reason: c.Reason, subject: "Your account has another mail address",
 		do: func(tx *store.Tx, d directory.Account) (directory.Account, was, error) {
@@ -133,10 +131,7 @@ func (c *SetMail) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, err
 			if err != nil {
 				return d, was{}, err
 			}
-			if err := a.stops.CloseTx(ctx, tx, d.ID); err != nil {
-				return d, was{}, err
-			}
-			return now, was{"mail", strings.Join(before, ", "), now.Mail}, a.passes.EndTx(ctx, tx, d.ID)
+			return now, was{"mail", strings.Join(before, ", "), now.Mail}, a.under.helpTx(ctx, tx, d.ID)
 		}})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
+	"countersign/internal/admin/pass"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
@@ -27,16 +28,25 @@ type stateDesk struct {
 
 // underWay is what ends of an account that is switched off.
 type underWay struct {
-	sessions *session.Endings
-	stops    *recovery.Stops
-	passes   *enrollment.Passes
+	sessions    *session.Endings
+	stops       *recovery.Stops
+	passes      *enrollment.Passes
+	invitations *pass.Invitations
 }
 
 func (u underWay) endTx(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
 	if _, err := u.sessions.EndAllTx(ctx, tx, id, ""); err != nil {
 		return err
 	}
+	return u.helpTx(ctx, tx, id)
+}
+
+// helpTx ends what helps somebody in: recoveries, passes and invitations.
+func (u underWay) helpTx(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
 	if err := u.stops.CloseTx(ctx, tx, id); err != nil {
+		return err
+	}
+	if _, err := u.invitations.EndTx(ctx, tx, id); err != nil {
 		return err
 	}
 	return u.passes.EndTx(ctx, tx, id)

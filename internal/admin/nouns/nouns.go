@@ -73,6 +73,7 @@ type Parts struct {
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
 	Passes         *pass.Passes
+	Invitations    *pass.Invitations
 	Coverage       *coverage.Kept
 	Administrators *administrators.Administrators
 	// Forget deletes what other rooms keep of an account, when it is removed.
@@ -109,12 +110,12 @@ func New(p Parts) *admin.Admin {
 // people are the desks about accounts and what they sign in with.
 func people(p Parts) []admin.Desk {
 	return slices.Concat(
-		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
+		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Invitations: p.Invitations, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
 		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Stock: p.Stock, Files: p.Files, Hands: p.Hands, Engine: p.Engine, PINs: p.Enrolled.PINs, Dormant: p.Dormant, Now: p.Now}),
 		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices,
 			Cases: p.Recoveries.Cases, Openings: p.Recoveries.Openings, Confirmations: p.Recoveries.Confirmations, Stops: p.Recoveries.Stops, Owners: p.Recoveries.Owners, Dormant: p.Dormant, Now: p.Now}),
+		pass.Desks(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Invitations: p.Invitations, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
-			pass.Desk(pass.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Notices: p.Enrolled.Notices, Stops: p.Recoveries.Stops, Passes: p.Passes, Dormant: p.Dormant, Now: p.Now}),
 			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Applications: p.Applications, Protocols: p.Protocols, Now: p.Now}),
 			session.Desk(session.Parts{DB: p.DB, Accounts: p.Accounts, Endings: p.SessionEndings, Stops: p.Recoveries.Stops}),
 			authenticator.Desk(authenticator.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Listing: p.Enrolled.Listing, Endings: p.Enrolled.Endings, Notices: p.Enrolled.Notices}),

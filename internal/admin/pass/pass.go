@@ -1,14 +1,15 @@
-// Package pass is the command that issues a temporary access pass, and what such a pass is
-// handed over by.
+// Package pass is the commands that issue temporary access passes and invite people, and what
+// such a pass is handed over by.
 //
-// It owns who may have one by whose hand, what is asked for beside it, and the link that
-// welcomes somebody. What a pass shows is the engine's to judge, as everything. Its one
+// It owns who may have one by whose hand, what is asked for beside it, the link that
+// welcomes somebody, and invitations: tickets that give a pass to who opens them. What a pass shows is the engine's to judge, as everything. Its one
 // invariant: nobody issues a pass for themselves.
 package pass
 
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"countersign/internal/admin"
@@ -17,9 +18,12 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/keyring"
+	"countersign/internal/notify"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/ticket"
 )
 
 // Commands are those about passes, with what each answers and leaves in the log.
@@ -27,24 +31,46 @@ func Commands() []admin.Spec {
 	return []admin.Spec{
 		admin.Changes[Issue]("Issue a temporary access pass to somebody else.", Pass{}).
 			Telling("pass.issued", "{by} issued a temporary access pass to {who}: {detail.note}"),
+		admin.Changes[Invite]("Invite somebody else, or several, by mail to set up how they sign in.", Sent{}).
+			Telling("invitation.sent", "{by} invited {who} by mail: {detail.note}"),
+		admin.Changes[Letter]("Make invitations to print for those who have no mail. Their codes are shown once.", Letters{}).
+			Telling("invitation.printed", "{by} printed an invitation for {who}: {detail.note}"),
+		admin.Changes[Uninvite]("End invitations, and the passes that came of them.", map[string]int{}).
+			Telling("invitation.revoked", "{by} ended the invitation of {who}: {detail.reason}"),
+		admin.Looks[Invitees]("List who is invited, and how far each is.", InviteePage{}),
 	}
 }
 
-// Parts are what passes are issued with.
+// Parts are what passes are issued with, and people invited. Mails says that there is a mail
+// server; an account is dormant that was not used for so long.
 type Parts struct {
 	DB          *store.DB
+	Keys        *keyring.Keyring
 	Accounts    *directory.Accounts
 	Credentials *directory.Credentials
+	Tickets     *ticket.Tickets
+	Outbox      *notify.Outbox
 	Engine      *signin.Engine
 	Notices     *enrollment.Notices
 	Stops       *recovery.Stops
 	Passes      *Passes
+	Invitations *Invitations
+	PublicURL   *url.URL
+	Mails       bool
 	Dormant     time.Duration
 	Now         func() time.Time
 }
 
-// Desk is where the command is done.
-func Desk(p Parts) admin.Desk {
+// Desks are where the commands are done.
+func Desks(p Parts) []admin.Desk {
+	may := guard.New(p.Accounts, p.Engine)
+	return []admin.Desk{
+		admin.At(&inviteDesk{admin.NewBook(p.DB), guard.NewGiving(may, p.Dormant, p.Now), may, p.DB, p.Accounts, p.Credentials, p.Invitations, p.Now}),
+		issuing(p),
+	}
+}
+
+func issuing(p Parts) admin.Desk {
 	return admin.At(&desk{admin.NewBook(p.DB), guard.NewGiving(guard.New(p.Accounts, p.Engine), p.Dormant, p.Now), p.Credentials, p.Notices, p.Stops, p.Passes, p.Now})
 }
 

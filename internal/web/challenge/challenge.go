@@ -38,6 +38,7 @@ type Parts struct {
 	Endings       *session.Endings
 	Continuations *session.Continuations
 	Welcomes      *pass.Passes
+	Invitations   *pass.Invitations
 	Setup         *setup.Setup
 	Requests      *recovery.Requests
 	Openings      *recovery.Openings
@@ -56,7 +57,7 @@ type Challenge struct {
 // New prepares the pages.
 func New(p Parts) *Challenge {
 	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, pages: p.Look.Load(files)}
-	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, settingUp: p.Setup},
+	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
 

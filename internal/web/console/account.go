@@ -147,6 +147,15 @@ func (p *accountPages) forms() []change {
 			}
 			return &pass.Issue{Account: name, Lifetime: seconds, Note: f.must("note", "Say how you made sure who it is: met, called back, an identity card.")}
 		}, func(v *visit, _ *form, answer any) error { return p.pass(v, answer.(pass.Pass)) }),
+		p.on("invite", "pass.invite", func(name string, f *form) admin.Command {
+			return &pass.Invite{Whom: pass.Whom{Account: name}, Note: f.text("note")}
+		}, backToAccount("The invitation is on its way. It is good for a day.")),
+		p.on("letter", "pass.letter", func(name string, f *form) admin.Command {
+			return &pass.Letter{Whom: pass.Whom{Account: name}, Note: f.text("note")}
+		}, func(v *visit, _ *form, answer any) error { return p.letters(v, answer.(pass.Letters)) }),
+		p.on("uninvite", "pass.uninvite", func(name string, f *form) admin.Command {
+			return &pass.Uninvite{Whom: pass.Whom{Account: name}, Reason: f.text("reason")}
+		}, backToAccount("The invitation is over, and so is the pass that came of it.")),
 		p.on("key", "key.issue", func(name string, f *form) admin.Command {
 			days, err := strconv.Atoi(f.text("days"))
 			if err != nil {
@@ -193,6 +202,19 @@ type passView struct {
 func (p *accountPages) pass(v *visit, made pass.Pass) error {
 	return v.show(sheet{template: "pass", title: "A temporary access pass", here: accountsPath,
 		data: passView{made, under(accountsPath, made.Account), good(made.Expires, v.desk.look.Now())}})
+}
+
+// letters shows letters to be printed, this once.
+func (p *accountPages) letters(v *visit, made pass.Letters) error {
+	return v.show(sheet{template: "letters", title: "Letters", here: accountsPath, data: made})
+}
+
+// InvitationTag says how far the account's invitation is.
+func (a accountView) InvitationTag() []tag { return []tag{invitationTags[a.Invitation.State]} }
+
+// CanBeInvited reports whether the account can be invited to set up how it signs in.
+func (a accountView) CanBeInvited() bool {
+	return a.CanHavePass() && !a.Own && !a.Privileged && !a.TwoFactors
 }
 
 type keyView struct {

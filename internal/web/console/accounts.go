@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/admin/account"
 	"countersign/internal/admin/group"
+	"countersign/internal/admin/pass"
 	"countersign/internal/directory"
 	"countersign/internal/web/look"
 )
@@ -61,8 +62,13 @@ func tagsOf(l *look.Look, a account.Account) []tag {
 	return out
 }
 
+// invitationTags say how far an invitation is.
+var invitationTags = map[string]tag{pass.Invited: {"invited", "warn"}, pass.Opened: {"invitation opened", "warn"}, pass.Expired: {"invitation expired", "bad"}, pass.Done: {"invitation used", "good"}}
+
 func lacking(l *look.Look, a account.Account) tag {
 	switch {
+	case a.Invitation != nil && a.Invitation.State != pass.Done && len(a.Kinds) == 0, a.Invitation != nil && a.Invitation.State == pass.Opened:
+		return invitationTags[a.Invitation.State]
 	case len(a.Kinds) == 0:
 		return tag{"waiting for a pass", "warn"}
 	case slices.ContainsFunc(a.Kinds, func(k string) bool { return l.Options.Kinds[k].Vouched }):

@@ -98,6 +98,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"carrier.failing":                   "The {detail.carrier} takes nothing: {detail.answer}",
 	"carrier.works":                     "The {detail.carrier} takes messages again",
 	"request.unserved":                  "A request for {where} was not served: {detail.mend}",
+	"invitation.opened":                 "{who} opened the invitation of {detail.by}",
 	"notice.undelivered":                "A mail to {who} could not be delivered: {detail.answer}",
 	"alarm.recovery-not-mine":           "{who} says that a recovery of their account is not theirs",
 	"recovery.refused":                  "The recovery of {who} was stopped: {reason}",
