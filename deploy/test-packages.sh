@@ -19,6 +19,7 @@ freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
 git                 # version stamps
 haproxy             # forward-auth
+jq                  # compares what a destination has with the audit log
 ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
 libc6-dev           # pam/
 libengine-pkcs11-openssl # curl with a key on a card
@@ -44,6 +45,8 @@ php-fpm             # PHP behind a proxy, by FastCGI
 postgresql          # the second store
 procps              # ps
 python3             # WSGI behind a proxy
+rsyslog             # a receiver of the audit log
+rsyslog-gnutls      # the same, by TLS
 softhsm2            # smart cards in software
 sshpass             # ssh without a terminal
 sudo                # approvals

@@ -38,6 +38,7 @@ type commands struct {
 	SetupLink     setupLinkCommand     `cmd:"" group:"server" name:"setup-link" help:"Print a new link for the first administrator, while there is none."`
 	Recover       recoverCommand       `cmd:"" group:"server" help:"Issue a pass for an administrator on the server's machine, if local_recovery allows it."`
 	Mail          mailCommand          `cmd:"" group:"server" help:"Try the mail server."`
+	Events        eventsCommand        `cmd:"" group:"server" help:"Try where the audit log is sent."`
 	Keys          keysCommand          `cmd:"" group:"server" help:"Look at the keys of this machine, and change them."`
 	Backup        backupCommand        `cmd:"" group:"server" help:"Write one encrypted file that holds the whole installation, while it runs."`
 	Restore       restoreCommand       `cmd:"" group:"server" help:"Make an installation from a backup."`

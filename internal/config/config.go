@@ -49,6 +49,9 @@ type File struct {
 	Sessions      Sessions      `yaml:"sessions"`
 	Recovery      Recovery      `yaml:"recovery"`
 	LocalRecovery LocalRecovery `yaml:"local_recovery"`
+
+	// Events are the systems that the audit log is sent to.
+	Events []Destination `yaml:"events"`
 }
 
 // TLS is the certificate of the pages. Both files are read again when they

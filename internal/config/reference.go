@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -122,6 +123,24 @@ var says = map[string]string{
 	"local_recovery":        "Lets the operator of this machine issue a pass for an administrator without signing in, when no administrator can. Coverage lists it as an exception.",
 	"local_recovery.until":  "Its end, 31 days ahead at most: 2026-12-01 or 2026-12-01T12:00:00Z; empty is off. Set it together with reason.",
 	"local_recovery.reason": "Why, for every administrator, who is told of each use.",
+
+	"events":             "Where the audit log is sent, one entry for each destination: see docs/events.md. Each kind has its own of the settings below.",
+	"events.name":        "Name: lower-case letters, digits and -, 32 at most. Another name is another destination, which begins anew.",
+	"events.kind":        "syslog, otlp, webhook or lines.",
+	"events.events":      "Which events are sent, by their first words, such as signin or account.suspended; empty is all.",
+	"events.except":      "Which of them are left out.",
+	"events.from":        "now, for what is written after the first start with it, or beginning, for the whole log; empty is now.",
+	"events.server":      "Of syslog: HOST:PORT.",
+	"events.transport":   "Of syslog: tls, or tcp or udp without encryption; empty is tls.",
+	"events.url":         "Of webhook: a https address. Of otlp: the whole address, such as https://collector.example.org:4318/v1/logs; http on loopback alone.",
+	"events.file":        "Of lines: the path that they are appended to, or - for standard output.",
+	"events.ca":          "PEM file of the root certificates for the server; empty for those of the system.",
+	"events.certificate": "PEM file of a certificate that identifies this server to the other. Set it together with key.",
+	"events.key":         "PEM file of its private key.",
+	"events.secret_file": "Of webhook: file of one or two secrets, one for each line. Of otlp: file whose first line is {secret}.",
+	"events.header":      "Of otlp: header that authenticates, such as Authorization. Set it together with value.",
+	"events.value":       "Of otlp: value of that header, such as Bearer {secret}.",
+	"events.inside":      "Of webhook: networks, addresses and host names inside the network that it may reach; empty is the public internet alone.",
 }
 
 // WriteExample writes a file in which every setting stands with its default, commented out,
@@ -209,6 +228,16 @@ func (c File) WithoutSecrets() File {
 	if u, err := url.Parse(c.SMS.URL); err == nil && u.RawQuery != "" {
 		u.RawQuery = Hidden
 		c.SMS.URL = u.String()
+	}
+	c.Events = slices.Clone(c.Events)
+	for i, d := range c.Events {
+		if d.Value != "" && !strings.Contains(d.Value, "{secret}") {
+			c.Events[i].Value = Hidden
+		}
+		// Whoever knows the path of a webhook can post there.
+		if u, err := url.Parse(d.URL); err == nil && d.Kind == "webhook" && u.RequestURI() != "/" {
+			c.Events[i].URL = u.Scheme + "://" + u.Host + "/" + Hidden
+		}
 	}
 	return c
 }

@@ -149,3 +149,21 @@ func TestPublicURLFollowsListen(t *testing.T) {
 		t.Errorf("a flag over no file: %s, %v", c.PublicURL, err)
 	}
 }
+
+// The promise: a printed configuration shows neither what authenticates at a collector nor the
+// path of a webhook, which is as good as a key to it.
+func TestPrintedDestinationsAreClean(t *testing.T) {
+	c := Default()
+	c.Events = []Destination{{Name: "a", Kind: "otlp", URL: "https://otel.example.org/v1/logs", Header: "Authorization", Value: "Bearer hunter2"},
+		{Name: "b", Kind: "webhook", URL: "https://hooks.example.org/T0/hunter2?key=hunter2"}}
+	var b bytes.Buffer
+	if err := c.WithoutSecrets().Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.String(); strings.Contains(s, "hunter2") || !strings.Contains(s, "https://otel.example.org/v1/logs") || !strings.Contains(s, "https://hooks.example.org/"+Hidden) {
+		t.Error(s)
+	}
+	if !strings.Contains(c.Events[0].Value, "hunter2") {
+		t.Error("the configuration itself was changed")
+	}
+}

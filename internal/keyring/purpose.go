@@ -20,6 +20,7 @@ const (
 	Credential  Purpose = "credential"
 	Declaration Purpose = "declaration"
 	Decoy       Purpose = "decoy"
+	Destination Purpose = "destination"
 	Drill       Purpose = "drill"
 	Form        Purpose = "form"
 	Guess       Purpose = "guess"
@@ -39,7 +40,7 @@ const (
 
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Drill, Form,
+	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
 		Guess, Membership, Milestone, Notice, HostCodes, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 

@@ -59,6 +59,7 @@ func (d *daemon) reload() (now, restart []string, err error) {
 	d.setLevel(next.Log.Level)
 	if d.in != nil {
 		d.in.carriers.wake()
+		d.in.Delivery.Wake()
 	}
 	d.log.Info("the configuration was read again", "changed", now, "needs a restart", restart)
 	return now, restart, nil
@@ -175,6 +176,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	go collectSooner(ctx)
 	go d.in.Pusher.run(ctx, s.Log)
 	d.carry(ctx, s)
+	d.in.Delivery.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -185,6 +187,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
 	d.in.carriers.wait()
+	d.in.Delivery.Wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}

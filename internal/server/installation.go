@@ -37,6 +37,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/events"
 	"countersign/internal/hostcodes"
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
@@ -70,6 +71,7 @@ type Installation struct {
 	Engine         *signin.Engine
 	outbox         *notify.Outbox
 	carriers       carriers
+	Delivery       *events.Delivery
 	Admin          *admin.Admin
 	Setup          *setup.Setup
 	Passes         *pass.Passes
@@ -227,6 +229,10 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
+	if in.Delivery, err = in.delivery(s); err != nil {
+		return err
+	}
+	in.rooms = append(in.rooms, in.Delivery)
 	in.Passes = pass.NewPasses(enrolled.Passes, in.Tickets, s.PublicURL, s.Now)
 	in.Invitations = pass.NewInvitations(pass.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Tickets: in.Tickets, Outbox: in.outbox, Notices: enrolled.Notices, Passes: in.Passes, PublicURL: s.PublicURL, Mails: s.Mails, Dormant: limits.Dormant, Now: s.Now})
 	in.coverage = coverage.NewKept(in.DB, in.Keys, catalogue)
@@ -235,12 +241,15 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
-		Carriers: in.carriers.says, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
+		Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err
 	}
 	in.rooms = append(in.rooms, in.Engine, in.outbox, in.coverage)
 	if err := in.Setup.Install(ctx); err != nil {
+		return err
+	}
+	if err := in.Delivery.Begin(ctx); err != nil {
 		return err
 	}
 	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)

@@ -21,7 +21,7 @@ func (in *Installation) Metrics() http.Handler {
 // MetricSources are what the store, the process and the protocols measure; the log is
 // counted beside them.
 func (in *Installation) MetricSources() []metrics.Source {
-	return append([]metrics.Source{metrics.Store(in.DB.View(), in.DB.Condition(), in.DB.Alarms()), process(in.version)}, slices.Collect(maps.Values(in.ProtocolMetrics()))...)
+	return append([]metrics.Source{metrics.Store(in.DB.View(), in.DB.Condition(), in.DB.Alarms()), process(in.version), in.Delivery.Gather}, slices.Collect(maps.Values(in.ProtocolMetrics()))...)
 }
 
 // process is what is told of the program itself.

@@ -52,6 +52,8 @@ type Settings struct {
 	PushSubject string
 	// Driver is the database/sql driver; empty is the usual one.
 	Driver string
+	// Events are where the audit log is sent.
+	Events []config.Destination
 	// Version is the program's, for those who monitor it.
 	Version string
 	Now     func() time.Time
@@ -98,6 +100,11 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 		return s, err
 	}
 	s.SMS = GatewayOf(c.SMS)
+	if _, err := destinations(c.Events, Origin{}); err != nil {
+		return s, err
+	}
+	s.Events = c.Events
+	warnOfPlain(c.Events, log)
 	s.Cards, err = cardsOf(c.Certificates, log)
 	return s, err
 }

@@ -48,6 +48,7 @@ func NewVault(t *testing.T, dsn string) *Vault {
 	}
 	var none time.Duration
 	s := server.Settings{Folder: t.TempDir(), Database: dsn, Wait: &none, Mails: true,
+		Events: []config.Destination{{Name: "siem", Kind: "lines", File: filepath.Join(t.TempDir(), "audit.jsonl")}},
 		SMS: server.GatewayOf(config.SMS{URL: gateway.URL, Format: "json", Fields: map[string]string{"to": "{number}", "message": "{text}"},
 			Header: "Authorization", Value: "Bearer {secret}", SecretFile: secret})}
 	v := &Vault{T: t, how: s, House: &House{World: NewWorldFrom(t, s, "http://localhost", nil)}, Vandal: newVandal(t, dsn)}

@@ -33,6 +33,7 @@ var chores = map[string][]string{
 	"known_source":     {"insert", "update", "delete"},
 	"notice":           {"insert", "update", "delete"},
 	"feed":             {"insert", "delete"},
+	"destination":      {"update"}, // how far it has come, with its MAC; to begin is a change
 	"audit_checkpoint": {"insert", "delete"},
 	"wrapped_key":      {"insert"},           // the audit log's own keys come before any entry; useless without the root key
 	"spent":            {"delete"},           // by age only, see below

@@ -56,6 +56,19 @@ func (l *Log) String() string {
 // that ends before fails the test.
 func Start(t testing.TB, p Process) *Log {
 	t.Helper()
+	log, _ := begin(t, p)
+	return log
+}
+
+// StartUntil is Start for a process that the test ends itself, or that ends with the test.
+func StartUntil(t testing.TB, p Process) (end func()) {
+	t.Helper()
+	_, end = begin(t, p)
+	return end
+}
+
+func begin(t testing.TB, p Process) (*Log, func()) {
+	t.Helper()
 	log := &Log{}
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, log, log
@@ -66,8 +79,9 @@ func Start(t testing.TB, p Process) *Log {
 	if err != nil {
 		t.Fatalf("%v; deploy/test-packages.sh installs what tests need", err)
 	}
+	end := sync.OnceFunc(func() { stop(cmd.Process.Pid, p.Stop, done) })
 	t.Cleanup(func() {
-		stop(cmd.Process.Pid, p.Stop, done)
+		end()
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", p.Path, log)
 		}
@@ -75,7 +89,7 @@ func Start(t testing.TB, p Process) *Log {
 	if p.Ready != "" {
 		awaitListener(t, p, done)
 	}
-	return log
+	return log, end
 }
 
 // launch starts a process on a thread that stays until the process has ended:

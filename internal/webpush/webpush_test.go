@@ -146,12 +146,12 @@ func TestSignature(t *testing.T) {
 func TestGuardKnowsTheInside(t *testing.T) {
 	for _, inside := range []string{"127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1",
 		"240.0.0.1", "198.18.0.1", "192.0.2.7", "::1", "::", "fe80::1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1", "2001:db8::1", "2001::1", "fe80::1%lo"} {
-		if public(netip.MustParseAddr(inside)) {
+		if (Options{}).control("tcp", netip.AddrPortFrom(netip.MustParseAddr(inside), 443).String(), nil) == nil {
 			t.Errorf("%s is taken for the public internet", inside)
 		}
 	}
 	for _, outside := range []string{"8.8.8.8", "142.250.1.188", "2a00:1450:4001::bc", "2606:4700::1111"} {
-		if !public(netip.MustParseAddr(outside)) {
+		if (Options{}).control("tcp", netip.AddrPortFrom(netip.MustParseAddr(outside), 443).String(), nil) != nil {
 			t.Errorf("%s is refused", outside)
 		}
 	}

@@ -34,6 +34,8 @@ var database = map[string]stored{
 		putBack: "nothing reads when a key was retired, and all else of a key is written once"},
 	"feed": {key: []string{"id"}, harmless: map[string]string{"id": "what changed is in the log as well, which every server reads", "topic": "as id", "at": "it says when a row may be forgotten"},
 		removed: "what changed is in the log as well, which every server reads", copied: "a server forgets what it remembers and reads it again"},
+	"destination": {key: []string{"name"}, covered: "name begun next holder until mac",
+		putBack: "entries are sent again, and a receiver drops what it has by its number"},
 	"declaration":  {key: []string{"technique"}, covered: "technique reason author created expires mac"},
 	"drill_report": {key: []string{"id"}, unique: "digest", covered: "id digest body author recorded mac"},
 	"drill_result": {key: []string{"technique", "application"}, covered: "technique application at passed detail report mac"},

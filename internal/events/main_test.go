@@ -1,0 +1,9 @@
+package events
+
+import (
+	"testing"
+
+	"countersign/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
