@@ -13,7 +13,10 @@ type Spec struct {
 	Reads bool
 	// Helps says that the help desk may do it as well as administrators.
 	Helps bool
-	New   func() Command
+	// Comprises are the actions of other commands that it can do as well: policy asks for
+	// at least as much for it as for each of them.
+	Comprises []string
+	New       func() Command
 	// Answer is an empty value of what it answers.
 	Answer any
 	// Sentences say in plain words what it leaves in the log, by event. In braces stands
@@ -57,6 +60,12 @@ func (s Spec) AlsoHelping() Spec {
 	return s
 }
 
+// AlsoDoing says that the command can do what these do, and has policy ask for as much.
+func (s Spec) AlsoDoing(actions ...string) Spec {
+	s.Comprises = actions
+	return s
+}
+
 // List is every command that there is. The API's routes, the OpenAPI document, the pages
 // and the policy's known actions are made from one.
 type List []Spec
@@ -78,6 +87,17 @@ func (l List) Helping() []string { return l.those(func(s Spec) bool { return s.H
 
 // Reading lists the actions that only look. Policy lets the session cover them.
 func (l List) Reading() []string { return l.those(func(s Spec) bool { return s.Reads }) }
+
+// Comprising are the actions that others do as well, by the action that comprises them.
+func (l List) Comprising() map[string][]string {
+	out := map[string][]string{}
+	for _, s := range l {
+		if len(s.Comprises) > 0 {
+			out[s.Action] = s.Comprises
+		}
+	}
+	return out
+}
 
 func (l List) those(which func(Spec) bool) []string {
 	var out []string

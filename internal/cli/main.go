@@ -61,6 +61,9 @@ type commands struct {
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`
 	Application   applicationCommand   `cmd:"" group:"admin" help:"Applications."`
+	Site          siteCommand          `cmd:"" group:"admin" help:"Groups, applications and policy as one file."`
+	Apply         applyCommand         `cmd:"" group:"admin" help:"Make groups, applications and policy as a file says, with one approval."`
+	Export        exportCommand        `cmd:"" group:"admin" help:"Print groups, applications and policy as a file that apply reads; secrets are hidden."`
 	Policy        policyCommand        `cmd:"" group:"admin" help:"The policy."`
 	Coverage      coverageCommand      `cmd:"" group:"admin" help:"How far M1032 holds here, row by row."`
 	Drill         drillCommand         `cmd:"" group:"admin" help:"Drills."`
@@ -135,8 +138,8 @@ func parser(c *commands) (*kong.Kong, error) {
 }
 
 // Main runs the program, built as this version, with the arguments of the process, and exits with
-// 0, with 1 for a command that failed, with 2 for one that could not be read, or with 3 for a
-// change that waits for its approval.
+// 0, with 1 for a command that failed, with 2 for one that could not be read, with 3 for a
+// change that waits for its approval, or with 4 for a plan that would change something.
 func Main(built string) {
 	version = built
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -178,6 +181,9 @@ func complain(w io.Writer, err error) int {
 	switch {
 	case errors.Is(err, errUnapproved):
 		return 3
+	case errors.Is(err, errDiffers):
+		fmt.Fprintln(w, "countersign:", err)
+		return 4
 	case errors.As(err, &usage):
 		fmt.Fprintf(w, "countersign: %s\n%s\n", withoutPasswords(err), see(err))
 		return 2

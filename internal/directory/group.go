@@ -127,6 +127,23 @@ func (gs *Groups) Create(ctx context.Context, tx *store.Tx, name, display string
 	return g, err
 }
 
+// Describe changes what a group is called. Its name, and whether it is privileged, stay.
+func (gs *Groups) Describe(ctx context.Context, tx *store.Tx, g Group, display string) (Group, error) {
+	display, err := CheckDisplay(display)
+	if err != nil {
+		return g, failure.At("display", err)
+	}
+	g.Display = display
+	g.version++
+	n, err := tx.Exec(ctx, `update team set display = $2, version = $3, mac = $4 where id = $1 and version = $5`, g.ID, g.Display, g.version, gs.keys.MAC("team", g.fields()), g.version-1)
+	if err == nil && n == 0 {
+		return g, failure.New(failure.Conflict, "The group %q was changed meanwhile.", g.Name)
+	}
+	tx.Announce("group")
+	tx.Anchor("team", g.ID, g.version)
+	return g, err
+}
+
 const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.version, t.mac`
 
 // Find returns the group of this name.

@@ -45,6 +45,8 @@ type setting struct {
 	// reading are the actions in Countersign itself that only look, helping those
 	// that the help desk may do as well.
 	reading, helping []string
+	// comprising are those that do what others do.
+	comprising map[string][]string
 }
 
 // kind is what a decision knows of a kind of authenticator. A remote one is

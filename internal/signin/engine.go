@@ -41,6 +41,8 @@ type Parts struct {
 	Reading []string
 	// Helping are those that the help desk may do as well as administrators.
 	Helping []string
+	// Comprising are those that do what others do, each with these others.
+	Comprising map[string][]string
 	// Sessions reads active sessions; nil where there are none.
 	Sessions ActiveSessions
 	Limits   throttle.Limits

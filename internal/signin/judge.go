@@ -23,7 +23,7 @@ type judge struct {
 }
 
 func newJudge(p Parts, kinds map[string]authenticator.Authenticator) *judge {
-	s := &setting{limits: p.Limits, reading: p.Reading, helping: p.Helping}
+	s := &setting{limits: p.Limits, reading: p.Reading, helping: p.Helping, comprising: p.Comprising}
 	for _, a := range p.Authenticators {
 		_, remote := a.(authenticator.Approver)
 		s.kinds = append(s.kinds, kind{a.Describe(), remote})

@@ -16,11 +16,15 @@ import (
 // engine demands beside. It returns the kinds that policy refuses.
 func (m *matter) demand(d *decision) (refused []string) {
 	d.fresh = directory.LacksTwoFactors(m.credentials, m.now)
-	verdict := m.policy.Decide(m.facts(m.account, d.fresh))
-	d.requirement = verdict.Requirement
-	for _, r := range verdict.Reasons {
-		d.rules = append(d.rules, r.Rule)
-		d.ruled = d.ruled || r.Rule != "" && strings.HasPrefix(r.Effect, "deny: ")
+	facts := m.facts(m.account, d.fresh)
+	refused = d.ask(m.policy, facts)
+	if m.application.Name == Self {
+		for _, part := range m.comprising[m.Action] {
+			facts.Action, facts.Reads = part, slices.Contains(m.reading, part)
+			whole := d.requirement
+			refused = append(refused, d.ask(m.policy, facts)...)
+			d.requirement = assurance.And(whole, d.requirement)
+		}
 	}
 	if m.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *m.Raise)
@@ -28,7 +32,20 @@ func (m *matter) demand(d *decision) (refused []string) {
 	if beside := m.engineRequirement(); beside != nil {
 		d.requirement = assurance.And(d.requirement, *beside)
 	}
-	return verdict.Refuse
+	return refused
+}
+
+// ask asks policy about these facts. It returns the kinds that policy refuses.
+func (d *decision) ask(p *policy.Policy, f policy.Facts) (refused []string) {
+	verdict := p.Decide(f)
+	d.requirement = verdict.Requirement
+	for _, r := range verdict.Reasons {
+		if !slices.Contains(d.rules, r.Rule) {
+			d.rules = append(d.rules, r.Rule)
+		}
+		d.ruled = d.ruled || r.Rule != "" && strings.HasPrefix(r.Effect, "deny: ")
+	}
+	return slices.Clone(verdict.Refuse)
 }
 
 // facts are what policy may read of a request by an account. fresh says that the

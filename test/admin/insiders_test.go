@@ -28,7 +28,7 @@ var whoMay = map[string]string{
 	"application.list": "a-k", "application.show": "a-k", "application.set": "a-k", "application.remove": "a-k",
 	"policy.show": "a-k", "policy.check": "a-k", "policy.test": "a-k", "policy.explain": "a-k", "policy.diff": "a-k", "policy.versions": "a-k", "policy.change": "a-k",
 	"coverage.show": "a-k", "coverage.declare": "a-k", "coverage.withdraw": "a-k", "drill.record": "a-k", "drill.begin": "a-k", "drill.list": "a-k", "drill.show": "a-k", "drill.results": "a-k", "audit.search": "a-k", "audit.checkpoint": "a-k",
-	"audit.alarms": "a-k", "audit.seen": "a-k",
+	"audit.alarms": "a-k", "audit.seen": "a-k", "site.export": "a-k", "site.plan": "a-k", "site.apply": "a-k",
 }
 
 // The promise: every command is for those whom this table names, and a new one is for

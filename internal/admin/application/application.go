@@ -200,22 +200,28 @@ func (c *Set) Object() string {
 // application is what is to be saved. Settings may say of a secret that it is
 // hidden: then the one of the stored application stays.
 func (c *Set) application(ctx context.Context, a *setDesk) (Application, error) {
-	app := Application{Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
+	old, err := a.applications.Get(ctx, c.Name)
+	if err != nil {
+		old = Application{} // it is new, and nothing is kept of it
+	}
+	return c.over(a.protocols, old)
+}
+
+// over is what is to be saved in the place of an application; of the zero one there is none.
+func (c *Set) over(protocols protocol.List, old Application) (Application, error) {
+	app := Application{ID: old.ID, Name: c.Name, Title: c.Title, Kind: c.Kind, Tier: c.Tier, Protocol: c.Protocol, Vouches: c.Vouches, Settings: c.Settings}
 	if app.Tier == "" {
 		app.Tier = application.Standard
 	}
 	var stored json.RawMessage
-	if old, err := a.applications.Get(ctx, c.Name); err == nil {
-		app.ID = old.ID
-		if old.Protocol == c.Protocol {
-			stored = old.Settings
-		}
+	if old.Protocol == c.Protocol {
+		stored = old.Settings
 	}
 	var err error
-	if app.Settings, err = keepSecrets(a.protocols.Secret, c.Settings, stored); err != nil {
+	if app.Settings, err = keepSecrets(protocols.Secret, c.Settings, stored); err != nil {
 		return app, err
 	}
-	return app, failure.At("settings", a.protocols.CheckSettings(c.Protocol, app.Settings))
+	return app, failure.At("settings", protocols.CheckSettings(c.Protocol, app.Settings))
 }
 
 // checkCompatible says what of an application does not fit the others and the groups.
@@ -319,19 +325,25 @@ func (c *Set) Do(ctx context.Context, a *setDesk, g signin.Grant) (any, error) {
 		if err := c.builtOn(ctx, a, tx); err != nil {
 			return err
 		}
-		if err := c.clashes(ctx, a, tx, app); err != nil {
-			return err
-		}
-		if err := a.checkCompatible(ctx, tx, app); err != nil {
-			return err
-		}
-		_, err := a.applications.Set(ctx, tx, app)
+		err := c.save(ctx, a, tx, app)
 		if err == nil {
 			version, err = a.applications.VersionIn(ctx, tx, c.Name)
 		}
 		return err
 	})
 	return map[string]string{"application": c.Name, "version": version}, err
+}
+
+// save saves an application that fits the others.
+func (c *Set) save(ctx context.Context, a *setDesk, tx *store.Tx, app Application) error {
+	if err := c.clashes(ctx, a, tx, app); err != nil {
+		return err
+	}
+	if err := a.checkCompatible(ctx, tx, app); err != nil {
+		return err
+	}
+	_, err := a.applications.Set(ctx, tx, app)
+	return err
 }
 
 // Remove removes an application.
@@ -344,16 +356,20 @@ func (c *Remove) Object() string { return "application " + text.Name(c.Name) }
 
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	err := a.Change(ctx, g, "application.removed", map[string]string{"application": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.engine.PolicyTx(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(p.Mentions().Applications, c.Name) {
-			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", c.Name)
-		}
-		return a.applications.Remove(ctx, tx, c.Name)
+		return a.remove(ctx, tx, c.Name)
 	})
 	return map[string]string{"removed": c.Name}, err
+}
+
+func (a *removeDesk) remove(ctx context.Context, tx *store.Tx, name string) error {
+	p, err := a.engine.PolicyTx(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(p.Mentions().Applications, name) {
+		return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", name)
+	}
+	return a.applications.Remove(ctx, tx, name)
 }
 
 // Kinds are what an application can be.

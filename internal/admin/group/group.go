@@ -167,28 +167,37 @@ func (c *Remove) Object() string { return "group " + text.Name(c.Name) }
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.Change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
-		p, err := a.engine.PolicyTx(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if gone, err = a.groups.Find(ctx, tx, c.Name); err != nil {
-			return err
-		}
-		switch {
-		case gone.Name == directory.Administrators:
-			return failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
-		case slices.Contains(p.Mentions().Groups, gone.Name):
-			return failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
-		}
-		if err := a.PersonMust(ctx, tx, g.Account(), gone.Privileged); err != nil { // or its members would be privileged no more
-			return err
-		}
-		if err := a.unnamed(ctx, tx, gone.Name); err != nil {
-			return err
-		}
-		return a.groups.Remove(ctx, tx, gone)
+		var err error
+		gone, err = a.remove(ctx, tx, c.Name, g.Account())
+		return err
 	})
 	return map[string]string{"removed": gone.Name}, err
+}
+
+func (a *removeDesk) remove(ctx context.Context, tx *store.Tx, name string, by assurance.AccountID) (directory.Group, error) {
+	p, err := a.engine.PolicyTx(ctx, tx)
+	if err != nil {
+		return directory.Group{}, err
+	}
+	gone, err := a.groups.Find(ctx, tx, name)
+	if err != nil {
+		return gone, err
+	}
+	switch {
+	case gone.Name == directory.Administrators:
+		return gone, failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
+	case slices.Contains(p.Mentions().Groups, gone.Name):
+		return gone, failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
+	}
+	if by != 0 { // or its members would be privileged no more
+		if err := a.PersonMust(ctx, tx, by, gone.Privileged); err != nil {
+			return gone, err
+		}
+	}
+	if err := a.unnamed(ctx, tx, gone.Name); err != nil {
+		return gone, err
+	}
+	return gone, a.groups.Remove(ctx, tx, gone)
 }
 
 // unnamed refuses when an application's settings name a group: without the group,

@@ -30,6 +30,7 @@ import (
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/session"
+	"countersign/internal/admin/site"
 	"countersign/internal/admin/survey"
 	"countersign/internal/admin/token"
 	applications "countersign/internal/application"
@@ -52,7 +53,7 @@ import (
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
-		group.Commands(), application.Commands(), policy.Commands(), coverage.Commands(), audit.Commands())
+		group.Commands(), application.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
 
 // Parts are what all commands work on.
@@ -126,8 +127,8 @@ func people(p Parts) []admin.Desk {
 // things are the desks about groups, applications, hosts and requests to approve.
 func things(p Parts) []admin.Desk {
 	return slices.Concat(
-		group.Desks(group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}),
-		application.Desks(application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears}),
+		group.Desks(groupParts(p)),
+		application.Desks(applicationParts(p)),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
@@ -135,14 +136,25 @@ func things(p Parts) []admin.Desk {
 		})
 }
 
+func groupParts(p Parts) group.Parts {
+	return group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}
+}
+
+func applicationParts(p Parts) application.Parts {
+	return application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears}
+}
+
 // rules are the desks about the policy, what it comes to, and the log.
 func rules(p Parts) []admin.Desk {
 	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
+	rules := policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Reach: p.Reach, Known: p.Known, Now: p.Now}
 	return slices.Concat(
-		policy.Desks(policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Reach: p.Reach, Known: p.Known, Now: p.Now}),
+		policy.Desks(rules),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Dormant: p.Dormant, Now: p.Now}),
+			site.Desk(site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
+				Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules)}),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),
 		})
 }

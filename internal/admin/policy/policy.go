@@ -213,7 +213,16 @@ func (c *Change) builtOn(ctx context.Context, a *changeDesk, r store.Reader) err
 
 // Preflight says what keeps a document from being saved.
 func (c *Change) Preflight(ctx context.Context, a *changeDesk) error {
-	p, err := a.compile(ctx, a.db, c.Body)
+	if err := a.sound(ctx, a.db, c.Body); err != nil {
+		return err
+	}
+	return c.builtOn(ctx, a, a.db)
+}
+
+// sound refuses a document that does not compile, whose own tests do not hold, or by which
+// nobody could administer.
+func (a *changeDesk) sound(ctx context.Context, r store.Reader, body string) error {
+	p, err := a.compile(ctx, r, body)
 	if err != nil {
 		return err
 	}
@@ -222,10 +231,7 @@ func (c *Change) Preflight(ctx context.Context, a *changeDesk) error {
 			return failure.At("body", failure.New(failure.Invalid, "The document's own test %q (line %d) does not hold: it wants %s and gets %s.", r.Name, r.Line, r.Want, r.Got))
 		}
 	}
-	if err := c.builtOn(ctx, a, a.db); err != nil {
-		return err
-	}
-	return failure.At("body", a.engine.SpareAdministrationBy(ctx, a.db, p))
+	return failure.At("body", a.engine.SpareAdministrationBy(ctx, r, p))
 }
 
 func (c *Change) Do(ctx context.Context, a *changeDesk, g signin.Grant) (any, error) {

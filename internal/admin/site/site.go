@@ -1,0 +1,149 @@
+// Package site is the commands by which a file says how the installation is to be: its
+// groups, its applications and its policy.
+//
+// It owns the form of that file, what differs between it and the installation, and carrying
+// all of it in one change that is approved once. What each part may be, and what keeps it from
+// being saved, is its own noun's: group's, application's and policy's, whose checks it calls
+// inside its change; it is the one noun that knows others. Its one invariant: what is done is
+// what the approved text says, all of it or nothing.
+package site
+
+import (
+	"context"
+	"errors"
+
+	"countersign/internal/admin"
+	"countersign/internal/admin/application"
+	"countersign/internal/admin/group"
+	"countersign/internal/admin/policy"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+
+	applications "countersign/internal/application"
+)
+
+// Commands are those about the whole site, with what each answers and leaves in the log.
+func Commands() []admin.Spec {
+	return []admin.Spec{
+		admin.Looks[Export]("Print groups, applications and policy as a file that apply reads; secrets are hidden.", Exported{}),
+		admin.Looks[Plan]("Say what a file would change, and what is here that it does not name.", Difference{}),
+		admin.Changes[Apply]("Make groups, applications and policy as a file says.", Difference{}).
+			AlsoDoing("group.create", "group.remove", "application.set", "application.remove", "policy.change").
+			Telling("site.applied", "{by} applied a file of groups, applications and policy").
+			Telling("group.described", "{by} changed what the group {detail.group} is called"),
+	}
+}
+
+// Parts are what the commands work on.
+type Parts struct {
+	DB           *store.DB
+	Groups       *directory.Groups
+	Applications *applications.Catalogue
+	// The nouns whose commands these comprise.
+	Group       *group.Within
+	Application *application.Within
+	Policy      *policy.Within
+}
+
+// Desk is where the commands are done.
+func Desk(p Parts) admin.Desk { return admin.At(&desk{p}) }
+
+type desk struct{ Parts }
+
+// Export prints the installation as a file.
+type Export struct{}
+
+// Exported is a file, YAML.
+type Exported struct {
+	File string `json:"file"`
+}
+
+func (c *Export) Action() string { return "site.export" }
+func (c *Export) Object() string { return "" }
+
+func (c *Export) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
+	file, err := a.export(ctx)
+	return Exported{file}, err
+}
+
+// Plan says what a file would change. Nothing is changed.
+type Plan struct {
+	File  string `json:"file" help:"The file, YAML."`
+	Prune bool   `json:"prune,omitempty" help:"Remove groups and applications that the file does not name."`
+}
+
+func (c *Plan) Action() string { return "site.plan" }
+func (c *Plan) Object() string { return "" }
+
+func (c *Plan) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	return a.plan(ctx, carrying{file: c.File, prune: c.Prune, by: g.Actor(), account: g.Account()})
+}
+
+// Apply makes the installation as a file says.
+type Apply struct {
+	File  string `json:"file" help:"The file, YAML."`
+	Prune bool   `json:"prune,omitempty" help:"Remove groups and applications that the file does not name."`
+	// Changes are what the file changes, as site.plan answered it: what is approved. Where
+	// it comes to anything else meanwhile, nothing is done.
+	Changes string `json:"changes" help:"What it changes, as site.plan answered it in \"text\"."`
+}
+
+func (c *Apply) Action() string { return "site.apply" }
+func (c *Apply) Object() string { return fromFile + c.Changes }
+
+// fromFile begins the text of what a file changes.
+const fromFile = "from a file: "
+
+// Preflight says what keeps a file from being applied.
+func (c *Apply) Preflight(ctx context.Context, a *desk) error {
+	d, err := a.plan(ctx, carrying{file: c.File, prune: c.Prune, by: audit.Actor{Name: "plan"}})
+	if err != nil {
+		return err
+	}
+	return c.as(d)
+}
+
+// as refuses where a file comes to something else than what was approved.
+func (c *Apply) as(d Difference) error {
+	if c.Changes != d.Text {
+		return failure.At("changes", failure.New(failure.Conflict, "The installation or the file was changed meanwhile: it would be other changes than these. Plan again, and apply that."))
+	}
+	return nil
+}
+
+func (c *Apply) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
+	var d Difference
+	err := a.DB.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+		var err error
+		if d, err = a.carry(ctx, tx, carrying{file: c.File, prune: c.Prune, by: g.Actor(), account: g.Account(), grant: &g}); err != nil {
+			return err
+		}
+		if err := c.as(d); err != nil {
+			return err
+		}
+		return tx.Record(admin.Entry(g, "site.applied", audit.OK, nil))
+	})
+	return d, err
+}
+
+// errPlanned undoes the change that a plan was made in.
+var errPlanned = errors.New("this was a plan")
+
+// plan carries all of a file, and undoes it.
+func (a *desk) plan(ctx context.Context, c carrying) (Difference, error) {
+	var d Difference
+	err := a.DB.Change(ctx, c.by, func(tx *store.Tx) error {
+		var err error
+		if d, err = a.carry(ctx, tx, c); err != nil {
+			return err
+		}
+		return errPlanned
+	})
+	if errors.Is(err, errPlanned) {
+		err = nil
+	}
+	return d, err
+}
