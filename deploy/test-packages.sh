@@ -21,6 +21,7 @@ git                 # version stamps
 haproxy             # forward-auth
 jq                  # compares what a destination has with the audit log
 ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
+jq                  # reads answers of the command line, as the documents show
 libc6-dev           # pam/
 libengine-pkcs11-openssl # curl with a key on a card
 libnss3-tools       # certificates and cards for Chromium

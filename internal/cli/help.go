@@ -110,6 +110,8 @@ func placeholder(v *kong.Value) string {
 	switch {
 	case v.Tag.Type == "days":
 		return "90d"
+	case v.Tag.Type == "hours":
+		return "24h"
 	case v.Tag.Type == "seconds":
 		return "1h"
 	case v.IsBool():

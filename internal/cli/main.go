@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"reflect"
@@ -124,7 +125,7 @@ func parser(c *commands) (*kong.Kong, error) {
 	p, err := kong.New(c, kong.Name("countersign"), kong.ExplicitGroups(groups),
 		kong.Description("Two factors in front of everything: multi-factor authentication on your own machine."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Help(printHelp), kong.NamedMapper("days", lengths(24*time.Hour, "7d or 90d")), kong.NamedMapper("seconds", lengths(time.Second, "30m or 8h")),
+		kong.Help(printHelp), kong.NamedMapper("days", lengths(24*time.Hour, "7d or 90d")), kong.NamedMapper("hours", lengths(time.Hour, "12h or 3d")), kong.NamedMapper("seconds", lengths(time.Second, "30m or 8h")),
 		kong.NamedMapper("text-file", kong.MapperFunc(fileText)), kong.NamedMapper("json-file", kong.MapperFunc(fileText)))
 	if err != nil {
 		return nil, err
@@ -173,6 +174,19 @@ func run(ctx context.Context, p *kong.Kong, c *commands, args []string) error {
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	return k.Run(&c.connection, p)
+}
+
+// Readable reads a command as [Main] does, and does nothing. A file that it names need not
+// exist.
+func Readable(args []string) error {
+	p, err := parser(&commands{})
+	if err != nil {
+		return err
+	}
+	if _, err = p.Parse(args); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // complain says what went wrong, and returns what the program ends with.

@@ -45,6 +45,14 @@ func ago(s string, now time.Time) string {
 	return s
 }
 
+// day is what --until takes of a day to come: a length of time from now, or the day itself.
+func day(s string, now time.Time) string {
+	if d, err := words.Duration(s); err == nil && d > 0 {
+		return now.Add(d).UTC().Format(time.DateOnly)
+	}
+	return s
+}
+
 // lengths reads a length of time into a whole number of units. A number alone counts units,
 // as the API does.
 func lengths(unit time.Duration, example string) kong.MapperFunc {

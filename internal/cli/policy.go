@@ -5,15 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	policies "countersign/internal/admin/policy"
 	"countersign/internal/policy"
 	"countersign/internal/server"
+	words "countersign/internal/text"
 )
 
 type policyCommand struct {
-	Show     do[policies.Show]     `cmd:""`
+	Show     policyShow            `cmd:""`
 	Change   do[policies.Change]   `cmd:""`
 	Check    policyCheck           `cmd:"" help:"Say whether a policy document is well formed, whether every name in it exists, and whether its own tests hold. Saves nothing."`
 	Test     do[policies.Test]     `cmd:""`
@@ -21,6 +24,53 @@ type policyCommand struct {
 	Diff     do[policies.Diff]     `cmd:""`
 	Versions do[policies.Versions] `cmd:""`
 	Default  policyDefault         `cmd:"" help:"Print the policy of a new installation."`
+}
+
+// policyShow is policy.show, printed as a document that policy check and policy change take:
+// what is said about it stands in remarks.
+type policyShow struct {
+	Command policies.Show `embed:""`
+}
+
+// Run prints it, and remembers its version as what the next change is built on.
+func (s *policyShow) Run(ctx context.Context, conn *connection) error {
+	c, err := conn.connect()
+	if err != nil {
+		return err
+	}
+	answer, err := c.do(ctx, &s.Command)
+	if err != nil {
+		return err
+	}
+	if err := c.saw(&s.Command, answer); err != nil {
+		return err
+	}
+	if conn.JSON {
+		return c.print(os.Stdout, answer)
+	}
+	var d policies.Document
+	if err := json.Unmarshal(answer, &d); err != nil {
+		return err
+	}
+	return writePolicy(os.Stdout, d)
+}
+
+// writePolicy writes a document below what is said about it.
+func writePolicy(w io.Writer, d policies.Document) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Version %d, saved by %s at %s.\n", d.Version, words.Seen(d.Author), moment(d.Created))
+	for _, g := range d.Gone {
+		fmt.Fprintf(&b, "# It mentions what is gone: %s\n", words.Seen(g))
+	}
+	for _, r := range d.Lacks {
+		fmt.Fprintf(&b, "# It lacks a rule of a new installation:\n")
+		for line := range strings.Lines(words.Lines(r.Text)) {
+			b.WriteString("#   " + strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	b.WriteString("\n" + strings.TrimRight(words.Lines(d.Body), "\n") + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 type policyDefault struct{}

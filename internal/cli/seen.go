@@ -11,6 +11,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
 	logs "countersign/internal/admin/audit"
+	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/policy"
 )
 
@@ -83,6 +84,8 @@ func (c *client) build(cmd admin.Command) error {
 	switch cmd := cmd.(type) {
 	case *logs.Search:
 		cmd.Since, cmd.Until = ago(cmd.Since, time.Now()), ago(cmd.Until, time.Now())
+	case *coverage.Declare:
+		cmd.Until = day(cmd.Until, time.Now())
 	case *policy.Change:
 		if cmd.Base == 0 && of[policyThing] != "" {
 			return json.Unmarshal([]byte(of[policyThing]), &cmd.Base)

@@ -131,7 +131,7 @@ func (s *tokenSource) judge(each func(tokenfile.Token) error) (tokenfile.Report,
 	if report.More > 0 {
 		fmt.Fprintf(os.Stderr, "and %d more\n", report.More)
 	}
-	return report, fmt.Errorf("%s cannot be used; nothing was imported", s.File)
+	return report, fmt.Errorf("%s cannot be used; nothing was imported", filepath.Base(s.File))
 }
 
 func nothing(tokenfile.Token) error { return nil }
@@ -141,7 +141,7 @@ func (s *tokenSource) upload(ctx context.Context, c *client) (admintoken.Batch, 
 	u := &upload{ctx: ctx, client: c, sum: sha256.New(), batch: admintoken.Batch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
 	report, err := s.read("Sending", u.add)
 	if err == nil && !report.OK() {
-		err = fmt.Errorf("%s changed while it was read; nothing was imported", s.File)
+		err = fmt.Errorf("%s changed while it was read; nothing was imported", filepath.Base(s.File))
 	}
 	if err == nil && len(u.rows) > 0 {
 		err = u.send()

@@ -105,7 +105,7 @@ func TestOrderOfArguments(t *testing.T) {
 			if f.PlaceHolder == "STRING" || f.Help == "" && !f.Hidden {
 				t.Errorf("%s --%s does not say what it takes", n.Path(), f.Name)
 			}
-			if regexp.MustCompile(`(?i)\b(seconds|minutes|days) it\b`).MatchString(f.Help) {
+			if regexp.MustCompile(`(?i)\b(seconds|minutes|hours|days) (it|that)\b`).MatchString(f.Help) {
 				t.Errorf("%s --%s counts units: %s", n.Path(), f.Name, f.Help)
 			}
 		}

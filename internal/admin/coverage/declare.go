@@ -24,7 +24,7 @@ const longestDeclaration = 366 * 24 * time.Hour
 type Declare struct {
 	Row    string `json:"row" arg:"" help:"The row, such as T1669."`
 	Reason string `json:"reason" required:"" help:"Why there is nothing here for it to be about."`
-	Until  string `json:"until" required:"" help:"The day on which the declaration ends, such as 2027-06-30; a year ahead at most."`
+	Until  string `json:"until" required:"" help:"The day on which the declaration ends, such as 2027-06-30; a year ahead at most." said:"When the declaration ends: after a length of time such as 180d, or on a day such as 2027-06-30; a year ahead at most."`
 }
 
 // Declared is a declaration that stands.

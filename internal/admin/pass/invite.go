@@ -49,7 +49,7 @@ func (c *Whom) whom() string {
 type Invite struct {
 	Whom `embed:""`
 	// Hours is how long the link is good.
-	Hours int    `json:"hours,omitempty" help:"Hours that the link is good: 24 when left out, 168 at most."`
+	Hours int    `json:"hours,omitempty" name:"lifetime" aliases:"hours" type:"hours" help:"Hours that the link is good: 24 when left out, 168 at most." said:"How long the link is good, such as 12h or 3d: 24h when left out, 7d at most."`
 	Note  string `json:"note,omitempty" help:"Why, for the log."`
 }
 
@@ -124,7 +124,7 @@ type Sent struct {
 // Letter makes invitations to be printed. Their codes are shown once and kept nowhere.
 type Letter struct {
 	Whom  `embed:""`
-	Hours int    `json:"hours,omitempty" help:"Hours that the letter is good: 168 when left out, 504 at most."`
+	Hours int    `json:"hours,omitempty" name:"lifetime" aliases:"hours" type:"hours" help:"Hours that the letter is good: 168 when left out, 504 at most." said:"How long the link is good, such as 12h or 3d: 7d when left out, 21d at most."`
 	Note  string `json:"note,omitempty" help:"How the letter reaches its owner, for the log."`
 }
 
