@@ -45,6 +45,7 @@ php-cli             # PHP's own server behind a proxy
 php-fpm             # PHP behind a proxy, by FastCGI
 postgresql          # the second store
 procps              # ps
+prometheus          # promtool: checks the alert rules and the dashboard's queries
 python3             # WSGI behind a proxy
 rsyslog             # a receiver of the audit log
 rsyslog-gnutls      # the same, by TLS
