@@ -65,6 +65,9 @@ var traitWords = [traitCount]string{
 // Has reports whether t contains every bit of want.
 func (t Trait) Has(want Trait) bool { return t&want == want }
 
+// Count is how many traits the set has.
+func (t Trait) Count() int { return bits.OnesCount16(uint16(t)) }
+
 // OnlyKnown reports whether it is known and held by nothing: a password, and no PIN in
 // front of a code.
 func (t Trait) OnlyKnown() bool { return t.Has(Known) && !t.Has(Held) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -110,7 +111,7 @@ func (y *road) unkept(ctx context.Context, at *attempt, d decision) (step Step, 
 	if !at.travels(d.state) {
 		return Step{}, false, nil
 	}
-	step = Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
+	step = at.stepOf(d)
 	at.Asked = nil
 	if d.state == Ask {
 		step.Prompts, err = y.ask(ctx, nil, at, d)
@@ -183,9 +184,15 @@ func (y *road) followWrong(ctx context.Context, tx *store.Tx, at *attempt, t sub
 	return step, err
 }
 
+// stepOf is what a decision comes to, before what it takes was written.
+func (at *attempt) stepOf(d decision) Step {
+	return Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline, Person: d.account.Name,
+		Partly: d.state == Ask && assurance.Union(at.Evidence)&(assurance.Known|assurance.Held) != 0}
+}
+
 // follow turns a decision into the step, and writes what the step needs.
 func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision) (Step, error) {
-	step := Step{State: d.state, Attempt: at.ID, Deadline: at.Deadline}
+	step := at.stepOf(d)
 	switch d.state {
 	case Granted:
 		if !at.browser() {

@@ -52,52 +52,77 @@ func (s *setting) recoversByCodes() bool {
 }
 
 // choose picks what to ask for: every usable authenticator that helps on a way
-// which can be walked to its end.
+// which can be walked to its end. A way may end on another device, which takes
+// something that was shown here first.
 func (m *matter) choose(missing []assurance.Missing, usable []directory.Credential, d *decision) {
-	d.reason = "nothing-enrolled"
-	d.public = "You need another way to sign in here, and none is set up. Ask an administrator for a temporary access pass."
-	if m.Action == Recover {
-		d.public = "This also needs a code by mail, and no address is set up for it, or it is too new. Call your help desk."
-	}
+	d.reason = nothingEnrolled
 	if m.Medium&(prompt.Line|prompt.Browser) == 0 {
-		d.reason, d.public = "cannot-ask-here", ""
+		d.reason = "cannot-ask-here"
 		return
 	}
-	playable := slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
-		k, known := m.kind(c.Kind)
-		return !known || !k.answersBy(m.Medium)
-	})
-	var could, want assurance.Trait
-	for _, c := range playable {
-		could |= c.Traits
-	}
+	playable := m.playable(usable)
 	elsewhere := m.transferable(usable)
-	could |= elsewhere
+	could := union(playable) | elsewhere
+	opens := slices.DeleteFunc(slices.Clone(playable), func(c directory.Credential) bool { return c.Traits&(assurance.Known|assurance.Held) == 0 })
+	if len(opens) > 0 {
+		could |= m.afterSomething().transferable(usable)
+	}
+	var want assurance.Trait
 	for _, way := range missing {
 		if lacks := way.Absent | way.Stale; could.Has(lacks) {
 			want |= lacks
 		}
 	}
 	if want == 0 {
+		d.wants, d.usable = least(missing, could), usable
 		return
 	}
+	m.offer(d, slices.DeleteFunc(playable, func(c directory.Credential) bool { return c.Traits&want == 0 }))
+	switch {
+	case elsewhere&want != 0:
+		d.kinds = append(d.kinds, OutOfBand)
+	case len(d.kinds) == 0: // the rest is elsewhere, behind any of these
+		m.offer(d, opens)
+	}
+	if len(d.kinds) > 0 {
+		d.state, d.reason = Ask, ""
+	}
+}
+
+// playable are those of the credentials that are answered by this medium itself.
+func (m *matter) playable(usable []directory.Credential) []directory.Credential {
+	return slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
+		k, known := m.kind(c.Kind)
+		return !known || !k.answersBy(m.Medium)
+	})
+}
+
+// union is all that these could show.
+func union(credentials []directory.Credential) (t assurance.Trait) {
+	for _, c := range credentials {
+		t |= c.Traits
+	}
+	return t
+}
+
+// offer has these asked for, in the order of their kinds.
+func (m *matter) offer(d *decision, of []directory.Credential) {
 	d.credentials = map[string][]directory.Credential{}
-	for _, c := range playable {
-		if c.Traits&want != 0 {
-			d.credentials[c.Kind] = append(d.credentials[c.Kind], c)
-		}
+	for _, c := range of {
+		d.credentials[c.Kind] = append(d.credentials[c.Kind], c)
 	}
 	for _, k := range m.kinds {
 		if len(d.credentials[k.Kind]) > 0 {
 			d.kinds = append(d.kinds, k.Kind)
 		}
 	}
-	if elsewhere&want != 0 {
-		d.kinds = append(d.kinds, OutOfBand)
-	}
-	if len(d.kinds) > 0 {
-		d.state, d.reason, d.public = Ask, "", ""
-	}
+}
+
+// afterSomething is the same matter once something was shown here. It counts for nothing.
+func (m *matter) afterSomething() *matter {
+	after := *m
+	after.shown = append(slices.Clone(m.shown), assurance.Evidence{})
+	return &after
 }
 
 // showsNumbers reports whether the medium can show what is typed elsewhere.

@@ -78,6 +78,10 @@ type decision struct {
 	kinds       []string
 	credentials map[string][]directory.Credential
 	partial     string
+
+	// wants is what is missing where nothing is left to ask for, and usable what could count.
+	wants  assurance.Trait
+	usable []directory.Credential
 }
 
 // decide is the one road to yes. Every verb ends here: who it is, what policy

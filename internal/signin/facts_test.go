@@ -40,18 +40,8 @@ func TestFactsAndRules(t *testing.T) {
 	if d := decide(m); strings.Join(d.rules, ", ") != "people" || d.fresh || d.account.ID != 7 {
 		t.Errorf("rules %v, fresh %t", d.rules, d.fresh)
 	}
-	if d := decide(tab.matterOf().has("password").shows("password")); !d.fresh || d.public == "" {
-		t.Errorf("who lacks a second factor: fresh %t, %q", d.fresh, d.public)
-	}
-	back := decide(tab.matterOf().has("recoverycode").shows("recoverycode").does(Recover, "r"))
-	if !strings.Contains(back.public, "also needs a code by mail") {
-		t.Errorf("without an address: %q", back.public)
-	}
-	if d := decide(tab.matterOf().has("password").shows("password")); !strings.Contains(d.public, "temporary access pass") || strings.Contains(d.public, "by mail") {
-		t.Errorf("without a second factor: %q", d.public)
-	}
-	if d := decide(tab.matterOf().has("password").shows("password").by(prompt.Single)); d.public != "" {
-		t.Errorf("a line that cannot be asked is told %q", d.public)
+	if d := decide(tab.matterOf().has("password").shows("password")); !d.fresh {
+		t.Error("who lacks a second factor is not new")
 	}
 	if d := decide(tab.matterOf().has("password", "totp")); d.public != "" || len(d.credentials["totp"]) != 1 || d.credentials["totp"][0].ID != 2 {
 		t.Errorf("%q %v", d.public, d.credentials)

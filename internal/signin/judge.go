@@ -37,7 +37,11 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	if err != nil {
 		return decision{}, err
 	}
-	return decide(&m), nil
+	d := decide(&m)
+	if d.public == "" {
+		d.public = m.lacking(d)
+	}
+	return d, nil
 }
 
 // gather reads all that a decision rests on. Of somebody who has shown nothing

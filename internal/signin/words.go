@@ -145,6 +145,11 @@ type Step struct {
 	// Public is one bland sentence for the person, for Denied and Again.
 	Again  bool
 	Public string
+	// Person is the name of who has shown something, here or in the session; empty for
+	// whoever has shown nothing. Partly says that one factor was shown in this attempt, and
+	// is not enough.
+	Person string
+	Partly bool
 	// Attempt is the correlation id that the audit log carries, also for
 	// equipment's own logs. It is not secret. Reason is the audit log's word
 	// for a denial; it never goes to the person.

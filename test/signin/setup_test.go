@@ -103,7 +103,7 @@ func TestSetUpWithAPasskeyStaysStrict(t *testing.T) {
 	stranger := w.Person()
 	stranger.Get("/sign-in")
 	stranger.Post("/sign-in", "name", "root", "authenticator", "password", "text", servertest.Passphrase)
-	stranger.Sees("You need another way to sign in here")
+	stranger.Sees("this also needs a passkey or security key. Ask an administrator to help you")
 	for _, p := range []*servertest.Person{first, again, stranger} {
 		p.Get("/console")
 		if p.Status == 200 && strings.Contains(p.Page, "All commands") {

@@ -2,6 +2,9 @@ package recoverycode
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,4 +51,57 @@ func TestExam(t *testing.T) {
 		},
 		Uses: count,
 	})
+}
+
+// People count from 1: the codes are numbered from 1 to 10, each is good as it is shown, and
+// those of before, which were numbered from 0, are good as they stand on somebody's paper.
+func TestCodesAreNumberedFromOne(t *testing.T) {
+	a, err := New(authenticatortest.Hashing(), slowhash.NewGate(4, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, now := authenticator.Person{Account: 7}, time.Unix(0, 0)
+	offer, memo, err := a.Offer(p, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := codes(t, offer)
+	before := slices.Clone(list)
+	for i, code := range list {
+		number, rest, _ := strings.Cut(code, "-")
+		if number != strconv.Itoa(i+1) {
+			t.Errorf("code %d is %s", i+1, number)
+		}
+		before[i] = strconv.Itoa(i) + "-" + rest
+	}
+	old, err := json.Marshal(offered{Account: 7, Codes: before})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		memo  authenticator.Memo
+		codes []string
+	}{"new": {memo, list}, "of before": {old, before}} {
+		e, err := a.Accept(t.Context(), p, c.memo, prompt.Answer{Text: c.codes[9]}, now)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for i, code := range c.codes {
+			held := []authenticator.Credential{{ID: 1, Account: 7, State: e.State}}
+			r, err := a.Check(t.Context(), held, nil, prompt.Answer{Text: strings.ToLower(code)}, now)
+			if err != nil || !r.OK {
+				t.Errorf("%s: code %d is refused: %v", name, i, err)
+				continue
+			}
+			held[0].State = r.Next
+			if again, err := a.Check(t.Context(), held, nil, prompt.Answer{Text: code}, now); err != nil || again.OK {
+				t.Errorf("%s: code %d is good twice: %v", name, i, err)
+			}
+		}
+		for _, no := range []string{"11" + c.codes[0][1:], "1" + c.codes[4], c.codes[0][2:], ""} {
+			if r, err := a.Check(t.Context(), []authenticator.Credential{{ID: 1, Account: 7, State: e.State}}, nil, prompt.Answer{Text: no}, now); err != nil || r.OK {
+				t.Errorf("%s: %q is taken: %v", name, no, err)
+			}
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -58,14 +59,14 @@ func (a *Authenticator) Ask([]authenticator.Credential, time.Time) (prompt.Promp
 
 type state struct {
 	Version int `json:"v"`
-	// Codes are the hashes by the code's number; a used one is empty.
+	// Codes are the hashes by the code's number, that of the tenth at 0; a used one is empty.
 	Codes [count]string `json:"c"`
 }
 
 // Check hashes once, whatever was typed: the number in front says with which
 // code to compare.
 func (a *Authenticator) Check(ctx context.Context, credentials []authenticator.Credential, _ authenticator.Memo, answer prompt.Answer, _ time.Time) (authenticator.Result, error) {
-	code, ok := typed.Letters(answer.Text, length)
+	code, ok := read(answer.Text)
 	n := -1
 	if ok && code[0] >= '0' && code[0] <= '9' {
 		n = int(code[0] - '0')
@@ -109,7 +110,7 @@ func (a *Authenticator) Offer(p authenticator.Person, _ time.Time) (prompt.Promp
 	for i := range codes {
 		raw := make([]byte, random)
 		rand.Read(raw)
-		codes[i] = strconv.Itoa(i) + "-" + typed.Group(typed.Encode(raw), 4)
+		codes[i] = strconv.Itoa(i+1) + "-" + typed.Group(typed.Encode(raw), 4)
 	}
 	memo, err := json.Marshal(offered{Account: p.Account, Codes: codes})
 	if err != nil {
@@ -135,22 +136,35 @@ func (a *Authenticator) Accept(ctx context.Context, p authenticator.Person, memo
 	}
 	defer leave()
 	s := state{Version: 1}
-	for i, shown := range o.Codes {
-		code, _ := typed.Letters(shown, length)
+	for _, shown := range o.Codes {
+		code, _ := read(shown)
 		h := slowhash.Hash{Params: a.params, Salt: slowhash.NewSalt()}
 		h.Result = h.Sum([]byte(code), h.Salt)
-		s.Codes[i] = h.String()
+		s.Codes[code[0]-'0'] = h.String()
 	}
 	b, err := json.Marshal(s)
 	return authenticator.Enrolled{State: b, Traits: assurance.Held | assurance.Recovery, Label: "Recovery codes"}, err
 }
 
+// read returns a typed code with its number as one digit in front. People count from 1 to 10;
+// the tenth is kept as 0, which is also how codes of before are numbered: from 0 to 9.
+func read(text string) (code string, ok bool) {
+	if code, ok = typed.Letters(text, length); ok {
+		return code, ok
+	}
+	long, ok := typed.Letters(text, length+1)
+	if !ok || !strings.HasPrefix(long, "10") {
+		return "", false
+	}
+	return long[1:], true
+}
+
 // has compares what was typed back with every code, all of them each time.
 func (o offered) has(text string) bool {
-	back, ok := typed.Letters(text, length)
+	back, ok := read(text)
 	found := 0
 	for _, shown := range o.Codes {
-		code, _ := typed.Letters(shown, length)
+		code, _ := read(shown)
 		found |= subtle.ConstantTimeCompare([]byte(code), []byte(back))
 	}
 	return ok && found == 1

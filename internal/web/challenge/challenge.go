@@ -95,6 +95,9 @@ func (c *player) routes() []look.Route {
 	}
 }
 
+// again is where an attempt begins anew for what this browser was signing in for.
+const again = "/sign-in?errand=" + own
+
 // plain is where a browser goes that was going nowhere else.
 var plain = session.Continuation{Application: signin.Self, Return: "/account"}
 
@@ -178,15 +181,19 @@ func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
 
 type view struct {
 	Title, Object, Name string
-	Action              bool
-	First               bool
-	Known               string // the kind among what is typed that is only known
-	Passkey             *prompt.Prompt
-	Typed               []prompt.Prompt
-	Elsewhere           *prompt.Prompt
-	Sending             *prompt.Prompt
-	Scan                string // a link that an app can scan in place of typing the number
-	Card                *look.Visit
+	// Who is the name of who has shown something; Signed says that they have a session here,
+	// and Partly that what they have shown is one factor of two.
+	Who            string
+	Signed, Partly bool
+	Action         bool
+	First          bool
+	Known          string // the kind among what is typed that is only known
+	Passkey        *prompt.Prompt
+	Typed          []prompt.Prompt
+	Elsewhere      *prompt.Prompt
+	Sending        *prompt.Prompt
+	Scan           string // a link that an app can scan in place of typing the number
+	Card           *look.Visit
 }
 
 // transfers reports whether a number is to be typed on another device.
@@ -249,7 +256,10 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Title: e.Application, Object: c.browser.saysOf(e), Name: name, Action: ours(e)}
+		v := view{Object: c.browser.saysOf(e), Name: name, Action: ours(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
+		if e.Application != signin.Self {
+			v.Title = c.engine.Title(r.Context(), e.Application)
+		}
 		for _, p := range step.Prompts {
 			if c.look.Options.Kinds[p.Authenticator].Known {
 				v.Known = p.Authenticator
@@ -289,7 +299,14 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		return c.pages.Render(w, r, page)
 	}
 	c.look.Drop(w, ticketCookie)
-	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: step})
+	return c.pages.Render(w, r, look.Page{Template: "denied", Title: "Not signed in", Shape: look.Card, Status: http.StatusForbidden, Data: deniedView{step, c.browser.Secret(r) != ""}})
+}
+
+// deniedView is a refusal, with the way out of it.
+type deniedView struct {
+	signin.Step
+	// Signed says that the browser has a session, which the next attempt would rest on too.
+	Signed bool
 }
 
 // acts reports whether a continuation is for an action of our own, and so for whoever began
@@ -373,6 +390,8 @@ func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Continu
 	return c.look.Leave(w, r, e.Return)
 }
 
+// signOut ends the session of this browser. Who leaves to begin again goes on to where they
+// were going, in a fresh attempt that rests on nothing.
 func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 	if secret := c.browser.Secret(r); secret != "" {
 		if err := c.endings.SignOut(r.Context(), secret); err != nil {
@@ -380,6 +399,10 @@ func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	c.look.DropNamed(w, session.Cookie(c.look.Options.Secure))
+	c.look.Drop(w, ticketCookie)
+	if r.PostForm.Get("again") != "" {
+		return c.look.Done(w, r, again, "You are signed out. Begin again here.")
+	}
 	return c.look.Done(w, r, "/sign-in", "You are signed out.")
 }
 
