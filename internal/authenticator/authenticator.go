@@ -23,6 +23,9 @@ type Description struct {
 	// Title is what people call it: "Authenticator app". Noun is the same within a
 	// sentence: "authenticator app".
 	Title, Noun string
+	// Pitch says in a sentence what it is for whoever chooses what to set up; kinds that
+	// nobody sets up by themselves have none.
+	Pitch string
 	// Document is its page in docs: "authenticators.md".
 	Document string
 	// Mark is the picture beside it.

@@ -72,6 +72,8 @@ type Parts struct {
 	Messages *outbox.Messages
 	// Spare refuses what would leave nobody who could administer.
 	Spare func(ctx context.Context, r store.Reader, l signin.Loss) error
+	// KeepsOut says whether a loss leaves its account with nothing to sign in with.
+	KeepsOut func(ctx context.Context, r store.Reader, l signin.Loss) (bool, error)
 	// Quarantine is for how long a new authenticator cannot approve what is
 	// privileged, where the account had two factors before.
 	Quarantine time.Duration

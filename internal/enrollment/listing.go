@@ -12,7 +12,8 @@ import (
 
 // Kind is something that a person can enroll by themselves.
 type Kind struct {
-	Kind, Title string
+	// Pitch is what it is, in a sentence.
+	Kind, Title, Pitch string
 	// Restricted ones have known weaknesses (SP 800-63B-4 section 3.2.9), Resistant ones
 	// cannot be phished.
 	Restricted, Resistant bool
@@ -40,7 +41,7 @@ func (l *Listing) Kinds() []Kind {
 	for _, a := range l.kinds {
 		if _, ok := a.(authenticator.Enroller); ok {
 			d := a.Describe()
-			out = append(out, Kind{Kind: d.Kind, Title: d.Title, Restricted: d.Traits.Has(assurance.Restricted), Resistant: d.Traits.Has(assurance.PhishingResistant), Known: d.Traits.OnlyKnown(), Issued: d.Issued})
+			out = append(out, Kind{Kind: d.Kind, Title: d.Title, Pitch: d.Pitch, Restricted: d.Traits.Has(assurance.Restricted), Resistant: d.Traits.Has(assurance.PhishingResistant), Known: d.Traits.OnlyKnown(), Issued: d.Issued})
 		}
 	}
 	return out

@@ -22,12 +22,13 @@ type Changes struct {
 	endings     *Endings
 	describe    func(c directory.Credential) Authenticator
 	spare       func(ctx context.Context, r store.Reader, l signin.Loss) error
+	keepsOut    func(ctx context.Context, r store.Reader, l signin.Loss) (bool, error)
 	tell        teller
 	now         func() time.Time
 }
 
 func newChanges(p Parts) *Changes {
-	return &Changes{db: p.DB, people: p.Accounts, credentials: p.Credentials, endings: newEndings(p), describe: newListing(p).Describe, spare: p.Spare,
+	return &Changes{db: p.DB, people: p.Accounts, credentials: p.Credentials, endings: newEndings(p), describe: newListing(p).Describe, spare: p.Spare, keepsOut: p.KeepsOut,
 		tell: newNotices(p).Tell, now: p.Now}
 }
 
@@ -75,7 +76,13 @@ func (ch *Changes) removable(ctx context.Context, r store.Reader, account assura
 	if rest := slices.Delete(rows, at, at+1); !twoFactors(rest, ch.now()) {
 		return gone, failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
 	}
-	return gone, ch.spare(ctx, r, signin.Without(account, id, signin.Everything))
+	loss := signin.Without(account, id, signin.Everything)
+	if out, err := ch.keepsOut(ctx, r, loss); err != nil {
+		return gone, err
+	} else if out {
+		return gone, failure.New(failure.Conflict, "Without it you could not sign in any more: what would be left counts only behind something else, or is not enough here. Add another way first.")
+	}
+	return gone, ch.spare(ctx, r, loss)
 }
 
 // Rename gives one of the grant's own authenticators another name.

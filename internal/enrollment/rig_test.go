@@ -131,7 +131,7 @@ func setUp(t *testing.T) *rig {
 	r.Rig = enginetest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "enrollment.db"), Now: clock}, keyring.NewRoot(), kinds...)
 	made := New(Parts{DB: r.DB, Accounts: r.Accounts, Credentials: r.Credentials, Strangers: r.Strangers, Tries: r.Tries, Outbox: r.Outbox, Tickets: r.Tickets, Sessions: session.NewEndings(r.Sessions), Authenticators: kinds, NewPass: accesspass.Issue,
 		PINs: pins{}, Messages: r.Messages, Quarantine: 24 * time.Hour, Now: clock,
-		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
+		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }, KeepsOut: r.Prospects.KeepsOut})
 	r.Enrollments, r.Listing, r.Changes, r.Endings, r.PINs, r.Passes, r.Keys, r.Notices = made.Enrollments, made.Listing, made.Changes, made.Endings, made.PINs, made.Passes, made.Keys, made.Notices
 	r.Found()
 	return r

@@ -54,6 +54,10 @@ type Description struct {
 	// Exposure says what an application's settings leave open; nil for nothing. An
 	// error shows nothing of what was written, which may be a secret.
 	Exposure func(app application.Application) (Exposure, error)
+	// Start is the address at which a person begins, where a browser does; empty where the
+	// settings name none. Nil is for a protocol that nobody begins in a browser. scheme is
+	// that of our own pages.
+	Start func(settings json.RawMessage, scheme string) string
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group

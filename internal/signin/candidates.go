@@ -60,12 +60,12 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 		d.reason = "cannot-ask-here"
 		return
 	}
-	playable := m.playable(usable)
+	playable := playable(m, usable)
 	elsewhere := m.transferable(usable)
 	could := union(playable) | elsewhere
 	opens := slices.DeleteFunc(slices.Clone(playable), func(c directory.Credential) bool { return c.Traits&(assurance.Known|assurance.Held) == 0 })
 	if len(opens) > 0 {
-		could |= m.afterSomething().transferable(usable)
+		could |= afterSomething(m).transferable(usable)
 	}
 	var want assurance.Trait
 	for _, way := range missing {
@@ -77,12 +77,12 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 		d.wants, d.usable = least(missing, could), usable
 		return
 	}
-	m.offer(d, slices.DeleteFunc(playable, func(c directory.Credential) bool { return c.Traits&want == 0 }))
+	d.offer(m.kinds, slices.DeleteFunc(playable, func(c directory.Credential) bool { return c.Traits&want == 0 }))
 	switch {
 	case elsewhere&want != 0:
 		d.kinds = append(d.kinds, OutOfBand)
 	case len(d.kinds) == 0: // the rest is elsewhere, behind any of these
-		m.offer(d, opens)
+		d.offer(m.kinds, opens)
 	}
 	if len(d.kinds) > 0 {
 		d.state, d.reason = Ask, ""
@@ -90,7 +90,7 @@ func (m *matter) choose(missing []assurance.Missing, usable []directory.Credenti
 }
 
 // playable are those of the credentials that are answered by this medium itself.
-func (m *matter) playable(usable []directory.Credential) []directory.Credential {
+func playable(m *matter, usable []directory.Credential) []directory.Credential {
 	return slices.DeleteFunc(slices.Clone(usable), func(c directory.Credential) bool {
 		k, known := m.kind(c.Kind)
 		return !known || !k.answersBy(m.Medium)
@@ -106,12 +106,12 @@ func union(credentials []directory.Credential) (t assurance.Trait) {
 }
 
 // offer has these asked for, in the order of their kinds.
-func (m *matter) offer(d *decision, of []directory.Credential) {
+func (d *decision) offer(kinds []kind, of []directory.Credential) {
 	d.credentials = map[string][]directory.Credential{}
 	for _, c := range of {
 		d.credentials[c.Kind] = append(d.credentials[c.Kind], c)
 	}
-	for _, k := range m.kinds {
+	for _, k := range kinds {
 		if len(d.credentials[k.Kind]) > 0 {
 			d.kinds = append(d.kinds, k.Kind)
 		}
@@ -119,7 +119,7 @@ func (m *matter) offer(d *decision, of []directory.Credential) {
 }
 
 // afterSomething is the same matter once something was shown here. It counts for nothing.
-func (m *matter) afterSomething() *matter {
+func afterSomething(m *matter) *matter {
 	after := *m
 	after.shown = append(slices.Clone(m.shown), assurance.Evidence{})
 	return &after

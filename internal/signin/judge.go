@@ -39,7 +39,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 	}
 	d := decide(&m)
 	if d.public == "" {
-		d.public = m.lacking(d)
+		d.public = lacking(&m, d)
 	}
 	return d, nil
 }

@@ -31,15 +31,15 @@ const (
 
 // lacking says what is missing to somebody of whom nothing more can be asked here; it is empty
 // where that is not why they are refused. It is no part of what is decided.
-func (m *matter) lacking(d decision) string {
+func lacking(m *matter, d decision) string {
 	switch {
 	case d.reason != nothingEnrolled:
 		return ""
 	case m.Action == Recover:
 		return lacksForRecovery
 	}
-	why, mend := m.whyLacking(d.wants, d.usable)
-	return strings.Join(slices.DeleteFunc([]string{lacksHere + nounOf(d.wants, m.account.Kind) + ".", why, mend}, func(s string) bool { return s == "" }), " ")
+	why, mends := whyLacking(m, d.wants, d.usable)
+	return strings.Join(slices.DeleteFunc([]string{lacksHere + nounOf(d.wants, m.account.Kind) + ".", why, mends}, func(s string) bool { return s == "" }), " ")
 }
 
 // nothingEnrolled is the reason of whoever is refused because nothing of theirs is left to ask
@@ -89,7 +89,7 @@ func nounOf(t assurance.Trait, accountKind string) string {
 
 // whyLacking says why what they have does not show these traits, if they have something that
 // would, and how they get what does.
-func (m *matter) whyLacking(lacks assurance.Trait, usable []directory.Credential) (why, mend string) {
+func whyLacking(m *matter, lacks assurance.Trait, usable []directory.Credential) (why, mends string) {
 	if m.account.Kind == directory.Service {
 		return "", mendByKey
 	}
@@ -120,20 +120,20 @@ func (m *matter) whyLacking(lacks assurance.Trait, usable []directory.Credential
 	case fresh != "":
 		return lacksNewPart + fresh + lacksNewUntil + ripe.UTC().Format("2 January 2006, 15:04 UTC") + ".", mendByWaiting
 	case off != "":
-		return lacksOff + off + ".", m.mend()
+		return lacksOff + off + ".", mend(m)
 	case refused != "":
-		return lacksRefused + refused + ".", m.mend()
+		return lacksRefused + refused + ".", mend(m)
 	case elsewhere != "":
 		return lacksMedium + elsewhere + ".", mendElsewhere
 	}
-	return "", m.mend()
+	return "", mend(m)
 }
 
 // mend is how whoever is refused gets what is missing: by themselves, if what they have is
 // enough to add something, and otherwise by somebody's help.
-func (m *matter) mend() string {
+func mend(m *matter) string {
 	switch {
-	case m.couldAdd():
+	case couldAdd(m):
 		return mendByAdding
 	case directory.LacksTwoFactors(m.credentials, m.now):
 		return mendByPass
@@ -143,14 +143,14 @@ func (m *matter) mend() string {
 
 // couldAdd reports whether the account could sign in to its pages and add an authenticator with
 // what it has.
-func (m *matter) couldAdd() bool {
+func couldAdd(m *matter) bool {
 	own := *m
 	own.Application, own.application, own.Medium, own.Protocol, own.Raise = Self, ourselves(), prompt.Browser, "browser", nil
 	own.Method, own.Path = "", ""
 	own.held, own.shown, own.delegated = nil, nil, false
 	for _, action := range []string{SignIn, "authenticator.enroll"} {
 		own.Action, own.Object = action, ""
-		if !own.letsIn() {
+		if !letsIn(&own) {
 			return false
 		}
 	}

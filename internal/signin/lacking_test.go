@@ -47,7 +47,7 @@ func TestWhoIsRefusedReadsWhatIsMissing(t *testing.T) {
 		{"a stranger", m().but(func(m *matter) { m.somebody = false }), nil},
 		{"somebody who may not", m().has("passkey").shows("passkey").does("account.create", "bob"), nil},
 	} {
-		said := c.m.lacking(decide(c.m))
+		said := lacking(c.m, decide(c.m))
 		if len(c.say) == 0 && said != "" {
 			t.Errorf("%s is told %q", c.why, said)
 		}
@@ -70,8 +70,8 @@ func TestOutlook(t *testing.T) {
 		ready, begun    bool
 		completes, help string
 	}{
-		{"nothing", tab.matterOf(), false, false, "passkey", "passkey password push totp hotp recoverycode"},
-		{"a pass is nothing", tab.matterOf().has("accesspass"), false, false, "passkey", "passkey password push totp hotp recoverycode"},
+		{"nothing", tab.matterOf(), false, false, "passkey", "passkey password totp hotp recoverycode"},
+		{"a pass is nothing", tab.matterOf().has("accesspass"), false, false, "passkey", "passkey password totp hotp recoverycode"},
 		{"a password", tab.matterOf().has("password"), false, true, "passkey push totp hotp recoverycode", "passkey push totp hotp recoverycode"},
 		{"codes", tab.matterOf().has("totp"), false, true, "passkey password", "passkey password"},
 		{"an app alone", tab.matterOf().has("push"), false, true, "passkey password", "passkey password"},
@@ -83,7 +83,7 @@ func TestOutlook(t *testing.T) {
 		{"a new app", tab.matterOf().has("password", "push").with("push", func(c *directory.Credential) { c.Quarantine = moment.Add(time.Hour) }), false, true, "passkey push totp hotp recoverycode", "passkey push totp hotp recoverycode"},
 		{"where phishing is resisted, codes help nobody", tab.matterOf().has("password", "totp").but(func(m *matter) { m.Raise = &strict }), false, false, "passkey", "passkey"},
 	} {
-		o := c.m.but(func(m *matter) { m.Application, m.application = Self, ourselves() }).outlook(kinds)
+		o := outlookOf(c.m.but(func(m *matter) { m.Application, m.application = Self, ourselves() }), kinds)
 		list := func(of map[string]bool) string {
 			var out []string
 			for _, k := range kinds {

@@ -9,15 +9,6 @@ import (
 	"countersign/internal/store"
 )
 
-// Title is what people call an application, or its name where it has no title or is not there.
-func (e *Engine) Title(ctx context.Context, name string) string {
-	app, err := e.judge.application(ctx, name)
-	if err != nil || app.Title == "" {
-		return name
-	}
-	return app.Title
-}
-
 // Names says whether a name, as somebody typed it, is that of whom a ticket's attempt is about:
 // the same account, or nobody under a like spelling. It is a Refused failure where it is not, with
 // the sentence of a wrong answer, and uses nothing up. What the ticket itself is worth, [Engine.Answer]

@@ -9,46 +9,55 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
+	"countersign/internal/store"
 )
 
+// Prospects look ahead: what an account could get with what it has, or with something more. It
+// takes the engine's own road, over evidence that was never given; nothing is asked for, nothing
+// is written, and no Grant comes of it.
+type Prospects struct {
+	view  store.View
+	judge *judge
+}
+
 // Outlook is how far somebody is on the way to signing in: what they have set up, and what
-// would be enough. Nothing is asked for, nothing is written, and no Grant comes of it.
+// would be enough.
 type Outlook struct {
 	// Ready says that what the account has is enough for its own pages, from a browser that
 	// knows nothing of it. Begun says that it has something that counts and is not enough.
 	Ready, Begun bool
-	// Completes are the kinds of which one more would make it ready, and Helps those that
-	// would with a second one.
+	// Completes are the kinds of which one more would make it ready. Helps are these and
+	// those that would with a second one, which can then still be set up with a pass.
 	Completes, Helps map[string]bool
 }
 
 // Outlook looks ahead for an account from an address. kinds are those that it could set up, by
 // their stable words.
-func (e *Engine) Outlook(ctx context.Context, id assurance.AccountID, source netip.Addr, kinds []string) (Outlook, error) {
+func (p *Prospects) Outlook(ctx context.Context, id assurance.AccountID, source netip.Addr, kinds []string) (Outlook, error) {
 	q := Request{Application: Self, Action: SignIn, Source: source, Protocol: "browser", Medium: prompt.Browser}
-	m, err := e.judge.gather(ctx, e.db, &attempt{Request: q, Account: id}, ourselves(), nil)
+	m, err := p.judge.gather(ctx, p.view, &attempt{Request: q, Account: id}, ourselves(), nil)
 	if err != nil {
 		return Outlook{}, err
 	}
-	return m.outlook(kinds), nil
+	return outlookOf(&m, kinds), nil
 }
 
-func (m *matter) outlook(kinds []string) Outlook {
-	o := Outlook{Ready: m.letsIn(), Completes: map[string]bool{}, Helps: map[string]bool{}}
+func outlookOf(m *matter, kinds []string) Outlook {
+	o := Outlook{Ready: letsIn(m), Completes: map[string]bool{}, Helps: map[string]bool{}}
 	for _, one := range kinds {
-		with := m.adding(one)
-		o.Completes[one] = with.letsIn()
-		o.Helps[one] = o.Completes[one] || slices.ContainsFunc(kinds, func(two string) bool { return two != one && !m.adding(two).letsIn() && with.adding(two).letsIn() })
+		with := adding(m, one)
+		o.Completes[one] = letsIn(with)
+		o.Helps[one] = o.Completes[one] || directory.LacksTwoFactors(with.credentials, m.now) && slices.ContainsFunc(kinds, func(two string) bool { return two != one && !letsIn(adding(m, two)) && letsIn(adding(with, two)) })
 	}
 	bare := *m
 	bare.credentials = nil
-	o.Begun = !o.Ready && slices.ContainsFunc(kinds, func(one string) bool { return o.Completes[one] && !bare.adding(one).letsIn() })
+	o.Begun = !o.Ready && slices.ContainsFunc(kinds, func(one string) bool { return o.Completes[one] && !letsIn(adding(&bare, one)) })
 	return o
 }
 
 // adding is the matter with one more authenticator of a kind, which shows the least that its
 // kind does.
-func (m *matter) adding(name string) *matter {
+func adding(m *matter, name string) *matter {
 	with := *m
 	k, known := m.kind(name)
 	if !known {
@@ -64,7 +73,7 @@ func (m *matter) adding(name string) *matter {
 
 // letsIn reports whether the account's authenticators are enough for what is asked, if each is
 // shown that can be, and one of them can be the first.
-func (m *matter) letsIn() bool {
+func letsIn(m *matter) bool {
 	all := *m
 	all.somebody = m.account.ID != 0
 	all.credentials = slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool { return c.Traits.Has(assurance.Vouched) })
@@ -82,17 +91,38 @@ func (m *matter) letsIn() bool {
 
 // LetsIn says of each application whether the account, with what it has, meets what policy
 // demands there, from an address. plays says what an application can carry at its best.
-func (e *Engine) LetsIn(ctx context.Context, id assurance.AccountID, source netip.Addr, apps []application.Application, plays func(application.Application) prompt.Medium) ([]application.Application, error) {
+func (p *Prospects) LetsIn(ctx context.Context, id assurance.AccountID, source netip.Addr, apps []application.Application, plays func(application.Application) prompt.Medium) ([]application.Application, error) {
 	var out []application.Application
 	for _, app := range apps {
 		q := Request{Application: app.Name, Action: SignIn, Source: source, Protocol: app.Protocol, Medium: plays(app), Method: "GET", Path: "/"}
-		m, err := e.judge.gather(ctx, e.db, &attempt{Request: q, Account: id}, app, nil)
+		m, err := p.judge.gather(ctx, p.view, &attempt{Request: q, Account: id}, app, nil)
 		if err != nil {
 			return nil, err
 		}
-		if m.letsIn() {
+		if letsIn(&m) {
 			out = append(out, app)
 		}
 	}
 	return out, nil
+}
+
+// Title is what people call an application, or its name where it has no title or is not there.
+func (p *Prospects) Title(ctx context.Context, name string) string {
+	app, err := p.judge.application(ctx, name)
+	if err != nil || app.Title == "" {
+		return name
+	}
+	return app.Title
+}
+
+// KeepsOut reports whether whoever suffers a loss could not sign in to their own pages any more,
+// wherever they are and whenever they come, where they can now.
+func (p *Prospects) KeepsOut(ctx context.Context, r store.Reader, l Loss) (bool, error) {
+	q := Request{Application: Self, Action: SignIn, Protocol: "browser", Medium: prompt.Browser}
+	m, err := p.judge.gather(ctx, r, &attempt{Request: q, Account: l.Account}, ourselves(), nil)
+	if err != nil || m.barred() != "" || !m.couldGet() {
+		return false, err
+	}
+	m.account, m.credentials = l.Edit(m.account, m.credentials)
+	return m.barred() != "" || !m.couldGet(), nil
 }

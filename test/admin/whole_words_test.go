@@ -50,7 +50,8 @@ func (w whole) lacks() []string {
 		out = append(out, w.protocolLacks(d)...)
 	}
 	for _, k := range w.kinds {
-		out = append(out, w.kindLacks(k.Describe())...)
+		_, enrolled := k.Authenticator.(authenticator.Enroller)
+		out = append(out, w.kindLacks(k.Describe(), enrolled)...)
 	}
 	for _, c := range w.commands {
 		out = append(out, named("command "+c.Action, map[string]bool{
@@ -156,11 +157,12 @@ func (w whole) metricsLack(d protocol.Description) []string {
 // methods are those of RFC 8176 that a kind can be.
 var methods = []string{"", "face", "fpt", "geo", "hwk", "iris", "kba", "otp", "pin", "pwd", "sc", "sms", "swk", "tel", "vbm", "wia"}
 
-func (w whole) kindLacks(d authenticator.Description) []string {
+func (w whole) kindLacks(d authenticator.Description, enrolled bool) []string {
 	marks := []authenticator.Mark{authenticator.MarkKey, authenticator.MarkPhone, authenticator.MarkDots, authenticator.MarkPaper, authenticator.MarkTicket}
 	return named("kind "+d.Kind, map[string]bool{
 		"words (Title)":                           d.Title == "",
 		"words (Noun)":                            d.Noun == "",
+		"a sentence for who chooses (Pitch)":      enrolled && d.Pitch == "",
 		"a picture (Mark)":                        !slices.Contains(marks, d.Mark),
 		"a method of RFC 8176 (AMR)":              !slices.Contains(methods, d.AMR),
 		"what it shows (Traits)":                  d.Traits == 0,

@@ -631,6 +631,14 @@ func TestActsShowTheirText(t *testing.T) {
 	if s.Events("alarm.not-me") != 1 {
 		t.Error("what was pressed was not done")
 	}
+	s.eve.Sees("Set a new password now")
+	s.eve.Does("/account/do", "action", enrollment.Enroll, "object", "password")
+	s.eve.Post("/account/setup", "authenticator", "password", "text", "another horse, another battery", "again", "another horse, another battery")
+	s.eve.Sees("Added: Password")
+	s.eve.Get("/account")
+	s.eve.Does("/account/do", "action", enrollment.Remove, "object", m)
+	s.eve.Sees("It was removed.")
+	s.eve.Sees("set a new password now")
 }
 
 // renames is the number of an authenticator on its owner's page.

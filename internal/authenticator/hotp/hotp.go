@@ -114,6 +114,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
 		Kind:  Kind,
 		Title: "Code token",
+		Pitch: "A token or an app that shows its next code when you press a button.",
 		Noun:  "code token", Document: "tokens.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN in front
 		Media:     prompt.Line | prompt.Single | prompt.Browser,

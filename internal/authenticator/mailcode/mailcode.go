@@ -42,7 +42,7 @@ func New(service string, read func(typed string) (string, error)) *Authenticator
 
 // Describe says what such a code can show.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Code by mail, to get back in", Noun: "code by mail", Document: "messages.md", Mark: authenticator.MarkTicket, Carrier: authenticator.Mail, Traits: traits, Media: prompt.Browser, Guessable: true}
+	return authenticator.Description{Kind: Kind, Title: "Code by mail, to get back in", Noun: "code by mail", Pitch: "Together with a recovery code, it gets you back in when everything else is lost.", Document: "messages.md", Mark: authenticator.MarkTicket, Carrier: authenticator.Mail, Traits: traits, Media: prompt.Browser, Guessable: true}
 }
 
 // Ask offers to send a code; it sends none.

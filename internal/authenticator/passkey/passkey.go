@@ -75,6 +75,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
 		Kind:  Kind,
 		Title: "Passkey or security key",
+		Pitch: "Your device or a key signs in for you, after your fingerprint, face or PIN. It cannot be phished.",
 		Noun:  "passkey", Document: "authenticators.md", Mark: authenticator.MarkKey,
 		Traits: best,
 		Media:  prompt.Browser,

@@ -56,10 +56,8 @@ func TestExam(t *testing.T) {
 // People count from 1: the codes are numbered from 1 to 10, each is good as it is shown, and
 // those of before, which were numbered from 0, are good as they stand on somebody's paper.
 func TestCodesAreNumberedFromOne(t *testing.T) {
-	a, err := New(authenticatortest.Hashing(), slowhash.NewGate(4, 1000))
-	if err != nil {
-		t.Fatal(err)
-	}
+	made, err := New(authenticatortest.Hashing(), slowhash.NewGate(4, 1000))
+	a := authenticatortest.Hashed(t, made, err)
 	p, now := authenticator.Person{Account: 7}, time.Unix(0, 0)
 	offer, memo, err := a.Offer(p, now)
 	if err != nil {

@@ -48,7 +48,7 @@ func New(params slowhash.Params, gate *slowhash.Gate) (*Authenticator, error) {
 
 // Describe returns what recovery codes are.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Recovery codes", Noun: "recovery code", Document: "recovery.md", Mark: authenticator.MarkPaper, Single: true, Traits: assurance.Held | assurance.Recovery,
+	return authenticator.Description{Kind: Kind, Title: "Recovery codes", Noun: "recovery code", Pitch: "Ten codes to print and keep, for the day on which your phone or key is lost.", Document: "recovery.md", Mark: authenticator.MarkPaper, Single: true, Traits: assurance.Held | assurance.Recovery,
 		Media: prompt.Line | prompt.Single | prompt.Browser, Slow: true, Guessable: true}
 }
 

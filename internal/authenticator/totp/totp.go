@@ -99,6 +99,7 @@ func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
 		Kind:  Kind,
 		Title: "Authenticator app",
+		Pitch: "An app on your phone shows a code of six digits every half minute, which you type.",
 		Noun:  "authenticator app", Document: "authenticators.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN in front
 		Media:     prompt.Line | prompt.Single | prompt.Browser,

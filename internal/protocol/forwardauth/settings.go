@@ -10,6 +10,7 @@ package forwardauth
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
@@ -108,6 +109,17 @@ func Hosts(raw json.RawMessage) []string {
 		return nil
 	}
 	return s.Hosts
+}
+
+// Start is the front page of the first host that is named whole: of a name that stands for many
+// nobody knows which.
+func Start(raw json.RawMessage, scheme string) string {
+	for _, h := range Hosts(raw) {
+		if host, ok := plainHost(scheme, h); ok && !strings.HasPrefix(h, "*") {
+			return scheme + "://" + host + "/"
+		}
+	}
+	return ""
 }
 
 // Actions lists the actions that an application's rules name, which policy may

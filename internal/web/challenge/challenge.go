@@ -34,6 +34,7 @@ type Parts struct {
 	Browser       Browser
 	Look          *look.Look
 	Engine        *signin.Engine
+	Prospects     *signin.Prospects
 	Sessions      *session.Sessions
 	Endings       *session.Endings
 	Continuations *session.Continuations
@@ -56,7 +57,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
@@ -66,6 +67,7 @@ type player struct {
 	browser       Browser
 	look          *look.Look
 	engine        *signin.Engine
+	prospects     *signin.Prospects
 	sessions      *session.Sessions
 	endings       *session.Endings
 	continuations *session.Continuations
@@ -258,7 +260,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		}
 		v := view{Object: c.browser.saysOf(e), Name: name, Action: ours(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
 		if e.Application != signin.Self {
-			v.Title = c.engine.Title(r.Context(), e.Application)
+			v.Title = c.prospects.Title(r.Context(), e.Application)
 		}
 		for _, p := range step.Prompts {
 			if c.look.Options.Kinds[p.Authenticator].Known {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"html/template"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const offerCookie, offerLife = "countersign-offer", 10 * time.Minute
 type offerView struct {
 	Kind   string
 	Title  string // of the kind
+	Who    string // whose it will be
 	Prompt prompt.Prompt
 	URI    string
 	Open   template.URL // the URI as a link, for who reads the page on the device
@@ -28,6 +30,9 @@ type offerView struct {
 	Card   *look.Visit
 	Shown  string // what came back from where the card was shown
 }
+
+// notTwice is said where the page asked for the same text twice.
+const notTwice = "The two are not the same. Type it twice."
 
 // offers are the pages on which a person sets something up.
 type offers struct {
@@ -65,7 +70,7 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 	if err != nil {
 		return err
 	}
-	v := offerView{Kind: o.Kind, Title: of.title(o.Kind), Prompt: o.Prompt}
+	v := offerView{Kind: o.Kind, Title: of.title(o.Kind), Who: g.Name(), Prompt: o.Prompt}
 	var shown struct {
 		URI    string   `json:"uri"`
 		Secret string   `json:"secret"`
@@ -96,6 +101,30 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 	return of.frame.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
 }
 
+// download hands the codes of an offer out as a file, to the browser and session that have it on
+// their page. It takes a form, so that no address leads to them.
+func (of *offers) download(w http.ResponseWriter, r *http.Request) error {
+	g, _, ok, err := of.frame.enter(w, r)
+	if !ok {
+		return err
+	}
+	o, err := of.enrollments.Resume(r.Context(), g, of.frame.look.Get(r, offerCookie))
+	if err != nil {
+		return err
+	}
+	var shown struct {
+		Codes []string `json:"codes"`
+	}
+	if err := json.Unmarshal(o.Prompt.Data, &shown); err != nil || len(shown.Codes) == 0 {
+		return failure.New(failure.NotFound, "There are no codes to download.")
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="countersign-recovery-codes.txt"`)
+	_, err = io.WriteString(w, strings.Join(shown.Codes, "\r\n")+"\r\n")
+	return err
+}
+
 // title is what people call a kind.
 func (of *offers) title(kind string) string {
 	for _, k := range of.frame.listing.Kinds() {
@@ -112,6 +141,9 @@ func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := r.PostForm
+	if again, typed := f["again"]; typed && again[0] != f.Get("text") {
+		return of.showOffer(w, r, notTwice)
+	}
 	a, err := of.enrollments.Finish(r.Context(), g, of.frame.look.Get(r, offerCookie), prompt.Answer{Authenticator: f.Get("authenticator"), Text: f.Get("text"), Data: []byte(f.Get("data"))}, f.Get("label"))
 	if errors.Is(err, enrollment.ErrAnother) {
 		return look.Go(w, r, "/account/setup")

@@ -8,18 +8,16 @@
 package portal
 
 import (
-	"context"
 	"embed"
 	"net/http"
-	"slices"
 
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/setup"
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
-	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/incident"
+	"countersign/internal/protocol"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -34,6 +32,7 @@ var files embed.FS
 type Parts struct {
 	Browser     challenge.Browser
 	Look        *look.Look
+	Prospects   *signin.Prospects
 	Approvals   *approval.Approvals
 	Pushes      *approval.Pushes
 	Sessions    *session.Sessions
@@ -47,11 +46,14 @@ type Parts struct {
 	Incidents   *incident.Incidents
 	Setup       *setup.Setup
 	Log         *logs.Log
+	Doors       *protocol.Doors
 }
 
 // Portal serves the pages.
 type Portal struct {
 	frame     *frame
+	doors     *applications
+	prospects *signin.Prospects
 	approvals *approvals
 	history   *history
 	offers    *offers
@@ -70,7 +72,7 @@ type Portal struct {
 func New(p Parts) *Portal {
 	fr := &frame{browser: p.Browser, look: p.Look, listing: p.Listing, pages: p.Look.Load(files)}
 	return &Portal{
-		frame: fr, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Enrollments}, pins: &pins{fr, p.PINs},
+		frame: fr, doors: &applications{fr, p.Doors}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Enrollments}, pins: &pins{fr, p.PINs},
 		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup,
 	}
 }
@@ -80,11 +82,14 @@ func (p *Portal) Routes() []look.Route {
 	return []look.Route{
 		{Pattern: "GET /account", Demand: look.Session(), Handler: p.home},
 		{Pattern: "GET /{$}", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, "/account") }},
+		{Pattern: "GET /account/applications", Demand: look.Session(), Handler: p.doors.show},
 		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history.show},
+		{Pattern: "GET " + afterPath + "{act}", Demand: look.Session(), Handler: p.after},
 		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
 		{Pattern: "POST " + continuePath, Demand: look.Action("the one that was approved"), Handler: p.resume},
 		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offers.offer},
 		{Pattern: "POST /account/setup", Demand: look.Session(), Handler: p.offers.finish},
+		{Pattern: "POST /account/setup/codes", Demand: look.Session(), Handler: p.offers.download},
 		{Pattern: "GET /account/setup/card", Demand: look.Session(), Handler: p.offers.card},
 		{Pattern: "GET /account/rename", Demand: look.Session(), Handler: p.naming},
 		{Pattern: "POST /account/rename", Demand: look.Action(enrollment.Rename), Handler: p.name},
@@ -106,11 +111,20 @@ type homeView struct {
 	Weaker         bool // an administrator without a passkey, whom codes let in
 	Authenticators []enrollment.Authenticator
 	Kinds          []enrollment.Kind
+	Cards          []card // of the kinds
 	Sessions       []session.Session
 	This           string
-	Ready          bool
+	// Ready says that what is set up is enough to sign in with, Begun that it is one of two.
+	Ready, Begun bool
+	// Who is whose page it is.
+	Who string
 	// Recovery is what somebody opened for this account, and is under way.
 	Recovery *recovery.Case
+}
+
+// resistant reports whether an authenticator cannot be phished.
+func resistant(a enrollment.Authenticator) bool {
+	return a.Traits.Has(assurance.PhishingResistant)
 }
 
 func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
@@ -118,19 +132,19 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	v := homeView{Limited: limited, Kinds: p.frame.listing.Kinds(), This: g.Session()}
+	v := homeView{Limited: limited, Kinds: p.frame.listing.Kinds(), This: g.Session(), Who: g.Name()}
 	if v.Authenticators, err = p.frame.listing.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
-	if slices.Contains(g.Groups(), directory.Administrators) {
-		if err := p.forAdministrator(r.Context(), &v); err != nil {
-			return err
-		}
-	}
-	if v.Ready, err = p.frame.listing.TwoFactors(r.Context(), g.Account()); err != nil {
+	if err := p.forAdministrator(r, g, &v); err != nil {
 		return err
 	}
-	if !limited {
+	if limited {
+		if err := p.onboard(r, g, &v); err != nil {
+			return err
+		}
+	} else {
+		v.more()
 		if c, under, err := p.cases.UnderWay(r.Context(), g.Account()); err != nil {
 			return err
 		} else if under {
@@ -141,24 +155,6 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return p.frame.render(w, r, g, "home", "Your account", v)
-}
-
-// forAdministrator offers a new administrator what the policy lets them in with:
-// where it is only what cannot be phished, codes as the first thing would lock
-// them out. Where codes are enough it reminds those who have no passkey. What is
-// restricted counts for no administrator unless the policy is changed for it.
-func (p *Portal) forAdministrator(ctx context.Context, v *homeView) error {
-	codes, err := p.setup.CodesAreEnough(ctx)
-	if err != nil {
-		return err
-	}
-	has := slices.ContainsFunc(v.Authenticators, func(a enrollment.Authenticator) bool { return a.Traits.Has(assurance.PhishingResistant) })
-	v.Weaker = codes && !has
-	v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return k.Restricted })
-	if v.Administrator = v.Limited && !codes; v.Administrator {
-		v.Kinds = slices.DeleteFunc(v.Kinds, func(k enrollment.Kind) bool { return !k.Resistant || k.Issued })
-	}
-	return nil
 }
 
 // stopRecovery is for an owner who lost nothing: any session of theirs is enough.

@@ -81,5 +81,5 @@ func reportedNow(passwordOff bool) string {
 	if passwordOff {
 		return "Thank you. Your other sessions were ended, your password was switched off, and your administrators were told."
 	}
-	return "Thank you. Your other sessions were ended, and your administrators were told. No password of yours was switched off; if you have one, change it now."
+	return "Thank you. Your other sessions were ended, and your administrators were told. No password of yours was switched off."
 }

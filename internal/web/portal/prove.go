@@ -92,13 +92,13 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 		if err := p.changes.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err
 		}
-		return p.frame.look.Done(w, r, "/account", "It was removed.")
+		return p.frame.look.Done(w, r, afterPath+afterRemoval, "It was removed.")
 	case incident.Report:
 		off, err := p.incidents.Report(r.Context(), g, id)
 		if err != nil {
 			return err
 		}
-		return p.frame.look.Done(w, r, "/account", reportedNow(off))
+		return p.frame.look.Done(w, r, afterPath+afterReport, reportedNow(off))
 	case signin.Approve:
 		return p.approvals.approveIt(w, r, g, e.Object)
 	}
