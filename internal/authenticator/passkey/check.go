@@ -106,8 +106,8 @@ func (a *Authenticator) find(credentials []authenticator.Credential, m memo, id 
 // assert verifies that the kept key signed what was asked, in the order of
 // section 7.2 from step 7 on. A Result without a Reason is a yes so far.
 func (a *Authenticator) assert(m memo, r *reply, kept state) (authData, string, authenticator.Result) {
-	var client clientData
-	if json.Unmarshal(r.Response.ClientData, &client) != nil {
+	client, plain := quickClient(r.Response.ClientData)
+	if !plain && json.Unmarshal(r.Response.ClientData, &client) != nil {
 		return authData{}, "", authenticator.Wrong(reasonMalformed)
 	}
 	data, err := parseAssertion(r.Response.AuthData)

@@ -43,14 +43,17 @@ func parseReply(data []byte) (*reply, error) {
 	if len(data) > maxReply {
 		return nil, errReply
 	}
-	var r reply
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, errReply
+	r, plain := quickReply(data)
+	if !plain {
+		r = &reply{}
+		if err := json.Unmarshal(data, r); err != nil {
+			return nil, errReply
+		}
 	}
 	if r.Type != "public-key" || len(r.RawID) == 0 || len(r.RawID) > maxCredentialID || r.ID != r.RawID.String() {
 		return nil, errReply
 	}
-	return &r, nil
+	return r, nil
 }
 
 // clientData is what the browser says that it did (section 5.8.1). Members
