@@ -27,6 +27,9 @@ func Canonical(typed string) (string, error) {
 		return "", bad
 	}
 	for _, r := range s {
+		if r > ' ' && r <= '~' {
+			continue
+		}
 		if text.Blank(r) || unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar {
 			return "", bad
 		}

@@ -8,6 +8,9 @@ import (
 // asks are what booking answers is about to read, so that it is read with the begin of the
 // transaction. It is a guess at what will be asked, and decides nothing.
 func (x *examiner) asks(at *attempt, t submission) []store.Ask {
+	if !x.db.ReadsAhead() {
+		return nil
+	}
 	if q := t.ahead[0]; q != nil {
 		if q.account.ID == 0 {
 			return nil

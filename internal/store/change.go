@@ -35,6 +35,10 @@ func (db *DB) ChangeAhead(ctx context.Context, actor audit.Actor, ahead []Ask, f
 	return db.changes.run(ctx, work{duty: change, actor: actor, ahead: ahead, fn: fn})
 }
 
+// ReadsAhead reports whether something comes of what [DB.ChangeAhead] is told. With SQLite, where
+// nothing is waited for, it does not, and nobody need find out.
+func (db *DB) ReadsAhead() bool { return db.deposits != nil }
+
 // Housekeep runs fn in one transaction without an audit entry. It refuses all
 // statements except those that grant nothing: on attempts, tickets, guesses, known
 // sources and notices, the last-seen time of sessions, and removals of what has

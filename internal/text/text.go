@@ -209,7 +209,21 @@ func isolated(s string) string {
 // and without what differs by case or by how Unicode writes a character (NFKC, case folding).
 // Two spellings that are alike mean one account.
 func Spelling(name string) string {
+	if plain(name) {
+		return strings.ToLower(name)
+	}
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
+}
+
+// plain reports whether a text is printable ASCII without a space, of which all but the case of letters
+// stands for itself. Most names are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Duration reads a length of time as people write it: 90s, 15m, 8h (as time.ParseDuration

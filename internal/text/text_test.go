@@ -3,8 +3,29 @@ package text
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 )
+
+// TestPlainSpelling: what is plain is spelled as Unicode spells it, and has nothing in it that a name may
+// not have.
+func TestPlainSpelling(t *testing.T) {
+	for c := range rune(256) {
+		for _, name := range []string{string(c), "a" + string(c), string(c) + "Z", "Dave" + string(c) + "Smith"} {
+			want := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
+			if got := Spelling(name); got != want {
+				t.Errorf("%q is spelled %q and not %q", name, got, want)
+			}
+		}
+		bad := Blank(c) || unicode.IsControl(c) || unicode.IsSpace(c) || unicode.In(c, unicode.Cf, unicode.Co, unicode.Cs)
+		if c > ' ' && c <= '~' && bad {
+			t.Errorf("%q may not stand in a name", c)
+		}
+	}
+}
 
 func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
