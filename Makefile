@@ -20,6 +20,7 @@
 #             apt install patroni etcd-server
 # make soak   the long tests
 # make deb      a Debian package in bin/
+# make image    an OCI image in bin/ (apt install umoci): docs/containers.md
 # make install PREFIX=/usr/local DESTDIR=
 
 GO          ?= go
@@ -33,7 +34,7 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery incident
 PACKAGES    ?= ./...
 
-.PHONY: build deb quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak ha install clean
+.PHONY: build deb image quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak ha install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -97,6 +98,9 @@ ha:
 
 deb:
 	deploy/debian/build.sh bin
+
+image:
+	VERSION=$(VERSION) deploy/container/build-image.sh bin
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -53,6 +53,7 @@ softhsm2            # smart cards in software
 sshpass             # ssh without a terminal
 sudo                # approvals
 swaks               # mail
+umoci               # the OCI image
 zbar-tools          # reads the QR codes that pages show
 LIST
 )

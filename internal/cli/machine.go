@@ -55,6 +55,24 @@ func (c *client) printIf(raw json.RawMessage) error {
 	return c.print(os.Stdout, raw)
 }
 
+type readyCommand struct{}
+
+// Run asks the server whether it is ready, for what watches it without a browser.
+func (readyCommand) Run(ctx context.Context, conn *connection) error {
+	c, err := onSocket(conn)
+	if err != nil {
+		return err
+	}
+	if _, err := c.call(ctx, "GET", "/local/ready", nil, nil); err != nil {
+		return err
+	}
+	if c.JSON {
+		return c.print(os.Stdout, json.RawMessage(`{"ready":true}`))
+	}
+	fmt.Println("The server is ready.")
+	return nil
+}
+
 type setupLinkCommand struct{}
 
 // Run prints a new link for the first administrator, while there is none.

@@ -67,6 +67,12 @@ func (d *daemon) local() http.Handler {
 		}
 		return Reloaded{now, restart}, nil
 	}))
+	mux.HandleFunc("GET /local/ready", answer(func(ctx context.Context, _ *http.Request) (any, error) {
+		if err := d.in.DB.Condition().Health(ctx); err != nil {
+			return nil, failure.Wrap(failure.Unavailable, err, "The server is not ready: "+err.Error())
+		}
+		return struct{}{}, nil
+	}))
 	mux.HandleFunc("POST /local/setup-link", answer(func(ctx context.Context, _ *http.Request) (any, error) {
 		code, err := d.in.Setup.Link(ctx)
 		if err == nil && code == "" {
