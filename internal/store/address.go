@@ -128,7 +128,7 @@ func limited(c *pgx.ConnConfig, readOnly bool) *pgx.ConnConfig {
 	c = c.Copy()
 	said := "set default_transaction_read_only = on"
 	if !readOnly {
-		said = ""
+		said = "set enable_seqscan = off; set plan_cache_mode = force_generic_plan;" // a serializable transaction locks what it scans, and a scan of a small table is all of it
 		for _, limit := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
 			if c.RuntimeParams[limit] == "" {
 				said += fmt.Sprintf("set %s = %d;", limit, txTimeout.Milliseconds())

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
 )
 
-// dispatch gives each request a lane, together with a share of the requests that wait by
-// then, and these are committed in one transaction. So with many requests the fixed costs
-// of a transaction are paid once for several, and with few no request waits for others.
+// dispatch gives each request a lane, together with the requests that wait by then, and these
+// are committed in one transaction. So with many requests the fixed costs of a transaction are
+// paid once for several, and with few no request waits for others.
 func (p *postgres) dispatch() {
 	defer close(p.stopped)
 	defer p.carriers.Wait()
+	defer p.lanes.close()
 	for {
 		var batch []*request
 		select {
@@ -24,11 +26,26 @@ func (p *postgres) dispatch() {
 				return
 			}
 		}
+		counted := p.boarding.enter()
 		_ = p.lanes.enter(context.Background()) // fails only when its context ends
-		batch = p.collect(nil, p.lanes.share(p.waiting()), batch...)
-		c := &carrier{postgres: p, batch: p.commits.taken(batch, time.Now())}
+		runtime.Gosched()                       // whoever was just answered may come again
+		batch = p.collect(nil, maxBatch, batch...)
+		c := &carrier{postgres: p, batch: p.commits.taken(batch, time.Now()), counted: counted}
 		p.carriers.Go(c.commit)
 	}
+}
+
+// run runs a request that finds everything idle in the goroutine of its caller: to hand it to
+// another and back takes longer than all that is computed for it.
+func (p *postgres) run(ctx context.Context, job work) error {
+	if ctx.Err() != nil || !p.lanes.idle(func() { p.carriers.Add(1) }) {
+		return p.line.run(ctx, job)
+	}
+	defer p.carriers.Done()
+	r := newRequest(job)
+	r.turn.Store(begun)
+	(&carrier{postgres: p, batch: []*request{r}}).commit()
+	return r.outcome()
 }
 
 // carrier runs one batch to its end.
@@ -37,6 +54,7 @@ type carrier struct {
 	batch []*request // the requests that are not answered yet
 	// patient waits for each statement, because one did not do what was expected.
 	patient bool
+	counted boarded
 }
 
 // commit runs the batch in its lane, leaves the lane and answers all requests. After a
@@ -44,6 +62,7 @@ type carrier struct {
 // separately.
 func (c *carrier) commit() {
 	ended := false
+	defer c.counted.leaves()
 	defer func() {
 		if !ended { // a function ended this goroutine in a lane: only its caller is affected
 			c.lanes.leave(false)
@@ -76,8 +95,9 @@ func (c *carrier) apart() error {
 // repeat runs requests in a lane that was entered until they do not collide, and leaves it.
 func (c *carrier) repeat(batch []*request) error {
 	for try := 1; ; try++ {
-		err := c.try(batch, c.patient)
+		err := c.try(batch)
 		c.lanes.leave(errors.Is(err, errRetry))
+		c.counted.leaves() // another try is not waited for
 		switch {
 		case errors.Is(err, errUnlike) && !c.patient:
 			c.patient = true
@@ -107,12 +127,13 @@ func (c *carrier) settle(err error) {
 var errOwn = errors.New("store: a function ended its transaction")
 
 // try runs requests in one transaction, one after the other.
-func (p *postgres) try(batch []*request, patient bool) error {
+func (c *carrier) try(batch []*request) error {
+	p := c.postgres
 	if len(batch) == 0 {
 		return nil
 	}
 	start := time.Now()
-	touched, err := p.once(batch, patient)
+	touched, err := c.once(batch)
 	p.commits.counts.batch(len(batch), time.Since(start))
 	switch {
 	case err == nil:
@@ -125,7 +146,8 @@ func (p *postgres) try(batch []*request, patient bool) error {
 
 // once runs one try. An error means that it was rolled back, or that its answer
 // was lost.
-func (p *postgres) once(batch []*request, patient bool) (touched bool, err error) {
+func (c *carrier) once(batch []*request) (touched bool, err error) {
+	p := c.postgres
 	ctx, cancel := context.WithTimeout(context.Background(), txTimeout)
 	defer cancel()
 	conn, err := p.pool.Conn(ctx)
@@ -133,14 +155,15 @@ func (p *postgres) once(batch []*request, patient bool) (touched bool, err error
 		return false, late(ctx, err)
 	}
 	defer conn.Close()
-	t := newTogether(ctx, conn, len(batch) > 1, patient)
+	t := newTogether(ctx, conn, &p.commits.known, len(batch) > 1, c.patient)
+	t.counted = c.counted
 	ended := false
 	defer func() {
 		if !ended {
 			t.rollback()
 		}
 	}()
-	if err := t.readAhead(batch, &p.commits.known); err != nil {
+	if err := t.readAhead(batch); err != nil {
 		return false, late(ctx, err)
 	}
 	var entries []recorded
@@ -229,6 +252,7 @@ func (p *postgres) seal(t *together, entries []recorded, topics []string) (news,
 		last = append(last, announcing(topic, p.commits.now()))
 	}
 	p.deposits.leave(entries)
+	t.counted.commits()
 	results, err := t.exchange(t.ctx, append(last, Statement{Query: "commit"})...)
 	if err == nil {
 		err = n.numbered(results[len(results)-1-len(n.topics) : len(results)-1])

@@ -16,6 +16,7 @@ type lanes struct {
 	limit   int // present number of lanes
 	busy    int // lanes in use
 	credit  int // successes since the last change of limit
+	closed  bool
 	waiting list.List
 }
 
@@ -52,6 +53,25 @@ func (l *lanes) enter(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// idle enters a lane if all are free, and calls busy, before anybody is told that they are closed.
+func (l *lanes) idle(busy func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.busy > 0 || l.waiting.Len() > 0 {
+		return false
+	}
+	l.busy++
+	busy()
+	return true
+}
+
+// close has idle refuse from now on.
+func (l *lanes) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
 // leave frees a lane. Collided adjusts the number of lanes.
 func (l *lanes) leave(collided bool) {
 	l.mu.Lock()
@@ -76,10 +96,37 @@ func (l *lanes) admit() {
 	}
 }
 
-// share returns how many waiting requests one lane should take, so that all lanes take
-// about the same number.
-func (l *lanes) share(waiting int) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return min(1+waiting/l.limit, maxBatch)
+// boarding limits how many transactions read ahead and call functions at once, and how many
+// of these have not heard of their commit: whoever comes meanwhile shares the next one. So the
+// disk of one is waited for while the next one reads, and there are few commits. A transaction
+// that waits for a statement which it did not read ahead is not counted any more: it may take
+// long, and holds up nobody as long as there are lanes.
+type boarding struct{ reading, under chan struct{} }
+
+func newBoarding(most int) boarding {
+	return boarding{reading: make(chan struct{}, most), under: make(chan struct{}, 2*most)}
+}
+
+// boarded is a transaction that is counted. Its functions may be called again, and by nobody.
+type boarded struct{ reading, under func() }
+
+// enter waits until one more is allowed.
+func (b boarding) enter() boarded {
+	b.under <- struct{}{}
+	b.reading <- struct{}{}
+	return boarded{sync.OnceFunc(func() { <-b.reading }), sync.OnceFunc(func() { <-b.under })}
+}
+
+// commits says that the transaction is about to wait for its commit.
+func (b boarded) commits() {
+	if b.reading != nil {
+		b.reading()
+	}
+}
+
+// leaves ends it.
+func (b boarded) leaves() {
+	if b.commits(); b.under != nil {
+		b.under()
+	}
 }

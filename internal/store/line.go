@@ -22,7 +22,7 @@ func newLine() *line {
 }
 
 func (l *line) run(ctx context.Context, job work) error {
-	r := &request{work: job, since: time.Now(), done: make(chan struct{})}
+	r := newRequest(job)
 	select {
 	case <-l.quit:
 		return errClosed
@@ -38,6 +38,11 @@ func (l *line) run(ctx context.Context, job work) error {
 	if err := l.await(ctx, r); err != nil {
 		return err
 	}
+	return r.outcome()
+}
+
+// outcome is what the caller gets of a request that was settled.
+func (r *request) outcome() error {
 	switch {
 	case r.panicked != nil:
 		panic(r.panicked)
@@ -105,6 +110,10 @@ type request struct {
 	committed bool
 	panicked  any  // what the function panicked with, to panic again where it belongs
 	exited    bool // the function ended its goroutine, like t.FailNow
+}
+
+func newRequest(job work) *request {
+	return &request{work: job, since: time.Now(), done: make(chan struct{})}
 }
 
 const (

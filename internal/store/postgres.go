@@ -29,6 +29,7 @@ type postgres struct {
 	doubts   *doubts
 	pool     *sql.DB
 	lanes    *lanes
+	boarding boarding
 	carriers sync.WaitGroup
 	seq      *sequencer
 	deposits *deposits
@@ -52,7 +53,7 @@ func openPostgres(ctx context.Context, db *DB, o Options) error {
 		return errors.Join(err, writes.Close())
 	}
 	db.reads.often = &readers{pool: reads}
-	p := &postgres{line: newLine(), commits: db.commits, doubts: &db.doubts, pool: writes, lanes: newLanes(manyLanes())}
+	p := &postgres{line: newLine(), commits: db.commits, doubts: &db.doubts, pool: writes, lanes: newLanes(manyLanes()), boarding: newBoarding(manyBoarding())}
 	p.seq = &sequencer{log: db.log, now: db.now, rows: &db.reads, keys: &db.keys, head: db.head, life: db.life, pool: writes}
 	p.deposits = &deposits{rows: &db.reads, changes: &db.changes, alarms: db.alarms, seq: p.seq}
 	db.deposits = p.deposits
@@ -77,6 +78,10 @@ func openPool(o Options, c *pgx.ConnConfig) (*sql.DB, error) {
 // for a lane shares it with others: more lanes would mean more begins and commits, and more
 // collisions, and not more sign-ins.
 func manyLanes() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+// manyBoarding is how many of these read and call functions at once: as many as can while
+// PostgreSQL works for them, on the same machine perhaps.
+func manyBoarding() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 func poolSize() int { return max(16, 8*runtime.GOMAXPROCS(0)) }
 

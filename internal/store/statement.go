@@ -84,6 +84,12 @@ type touched struct {
 	writes string   // empty if it only reads
 }
 
+// meets reports whether the order of two statements matters: one writes a table that the
+// other reads or writes.
+func (t touched) meets(other touched) bool {
+	return t.writes != "" && slices.Contains(other.reads, t.writes) || other.writes != "" && slices.Contains(t.reads, other.writes)
+}
+
 func (s *statements) touches(query string) touched {
 	if t, ok := s.tables.Load(query); ok {
 		return t.(touched)
@@ -93,13 +99,23 @@ func (s *statements) touches(query string) touched {
 		return touched{} // it is not run either
 	}
 	t := touched{writes: st.table}
-	for _, w := range st.words {
+	words := st.words
+	if st.alone() {
+		words = []string{st.table}
+	}
+	for _, w := range words {
 		if tables()[w] && !slices.Contains(t.reads, w) {
 			t.reads = append(t.reads, w)
 		}
 	}
 	s.tables.Store(strings.Clone(query), t)
 	return t
+}
+
+// alone reports whether a write reads no table but its own: then a word in it that is the name
+// of another table is that of a column.
+func (st statement) alone() bool {
+	return st.verb != "select" && !slices.ContainsFunc(st.words[2:], func(w string) bool { return w == "select" || w == "from" || w == "using" })
 }
 
 // verdict is the error for each duty, nil if the statement may run.

@@ -24,38 +24,54 @@ type together struct {
 	// patient waits for each statement.
 	patient bool
 
-	begun  bool        // the begin was sent
-	queue  []Statement // writes that were not sent yet
-	sent   int         // how many were
-	failed bool        // a statement failed, and so the transaction
-	wrote  footprints  // of the requests that are done
+	known   *statements
+	counted boarded // until it waits for a statement that was not read ahead
+
+	begun  bool       // the begin was sent
+	queue  []expected // writes that were not sent yet
+	sent   int        // how many were
+	failed bool       // a statement failed, and so the transaction
+	wrote  footprints // of the requests that are done
 }
 
-func newTogether(ctx context.Context, conn *sql.Conn, shared, patient bool) *together {
-	return &together{conn: conn, ctx: ctx, shared: shared, patient: patient, wrote: footprints{}}
+// expected is a write of which it is expected how many rows it affects.
+type expected struct {
+	Statement
+	rows int64
 }
 
-// readAhead begins the transaction, and reads what its requests are about to read.
-func (t *together) readAhead(batch []*request, known *statements) error {
-	var all []Statement
+func newTogether(ctx context.Context, conn *sql.Conn, known *statements, shared, patient bool) *together {
+	return &together{conn: conn, ctx: ctx, known: known, shared: shared, patient: patient, wrote: footprints{}}
+}
+
+// readAhead begins the transaction, and reads what its requests are about to read. Asks of one
+// text are sent as one statement.
+func (t *together) readAhead(batch []*request) error {
+	var asks groups
+	var places []place
 	for _, r := range batch {
 		for _, a := range r.work.ahead {
-			all = append(all, Statement(a))
+			places = append(places, asks.add(alike{query: a.Query, kinds: kindsOf(a.Args)}, a.Args))
 		}
 	}
-	if len(all) == 0 {
+	if len(asks) == 0 {
 		return nil // it begins with the first statement
 	}
+	all, sent := asks.statements()
 	results, err := t.exchange(t.ctx, all...)
 	if err != nil {
 		return err
 	}
+	answers := make([][]Result, len(asks))
+	for i, g := range asks {
+		answers[i], results = g.answers(results[:sent[i]]), results[sent[i]:]
+	}
 	for _, r := range batch {
 		r.ahead = make([]read, len(r.work.ahead))
 		for i, a := range r.work.ahead {
-			r.ahead[i] = read{a, results[i], known.touches(a.Query).reads}
+			r.ahead[i] = read{a, answers[places[i].group][places[i].at], t.known.touches(a.Query).reads}
 		}
-		results = results[len(r.ahead):]
+		places = places[len(r.ahead):]
 	}
 	return nil
 }
@@ -88,15 +104,19 @@ func (t *together) exchange(ctx context.Context, more ...Statement) ([]Result, e
 	if !t.begun {
 		all = append(all, Statement{Query: "begin isolation level serializable"})
 	}
-	all = append(all, t.queue...)
+	all = append(all, t.queued()...)
 	before := len(all)
 	all = append(all, more...)
 	t.begun, t.sent, t.queue = true, t.sent+len(t.queue), nil
 	results, err := t.send(ctx, all)
 	if err == nil {
+		prove(all)
 		return results[before:], nil
 	}
 	t.failed = true
+	if misunderstood(err) && refuse(all) {
+		return nil, errRetry
+	}
 	if len(results) < before && own(err) {
 		err = fmt.Errorf("%w: %w", errUnlike, err)
 	}
@@ -122,10 +142,26 @@ func own(err error) bool {
 	return kind == nil || kind == ErrConflict
 }
 
+// misunderstood reports whether PostgreSQL says that a statement has a wrong syntax or type.
+func misunderstood(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42")
+}
+
 // expect queues a write that is expected to affect so many rows: if it does not, the
 // transaction fails.
 func (t *together) expect(rows int64, query string, args []any) {
-	t.queue = append(t.queue, Statement{expecting(query, rows), args})
+	t.queue = append(t.queue, expected{Statement{query, args}, rows})
+}
+
+// queued are the statements for what is queued.
+func (t *together) queued() []Statement {
+	var writes groups
+	for _, w := range t.queue {
+		writes.add(alike{query: w.Query, kinds: kindsOf(w.Args), write: true, rows: w.rows, touch: t.known.touches(w.Query)}, w.Args)
+	}
+	all, _ := writes.statements()
+	return all
 }
 
 // expectations are the statements that fail where they do not affect so many rows.
@@ -148,6 +184,7 @@ func expecting(query string, rows int64) string {
 }
 
 func (t *together) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	t.counted.leaves()
 	results, err := t.exchange(ctx, Statement{query, args})
 	t.sent++
 	if err != nil {
@@ -157,6 +194,7 @@ func (t *together) ExecContext(ctx context.Context, query string, args ...any) (
 }
 
 func (t *together) QueryContext(ctx context.Context, query string, args ...any) (cursor, error) {
+	t.counted.leaves()
 	if t.shared {
 		ctx = t.ctx
 	}

@@ -276,17 +276,23 @@ func (c *costs) radiusServer() {
 }
 
 // BenchmarkCodeSignIn is the engine's part of a sign-in by code, 64 at once, for
-// a profile: go test -run '^$' -bench CodeSignIn -cpuprofile cpu.out
+// a profile: go test -run '^$' -bench CodeSignIn -cpuprofile cpu.out. With BENCHSTATEMENTS=1
+// it prints what PostgreSQL says of each statement.
 func BenchmarkCodeSignIn(b *testing.B) {
+	server.CollectLater()
 	for _, name := range []string{"sqlite", "postgres"} {
 		b.Run(name, func(b *testing.B) {
 			dsn, theirs := "", func() time.Duration { return 0 }
 			if name == "postgres" {
-				s := storetest.StartDurablePostgres(b)
+				s := storetest.StartDurablePostgres(b, tracking()...)
 				dsn, theirs = s.DSN, func() time.Duration { return s.CPU(b) }
+				defer printStatements(b, s)
 			}
 			w := servertest.NewWorldOn(b, dsn)
 			holders := populate(b, w, 1000, inFlight)
+			if name == "postgres" {
+				forgetStatements(b, dsn)
+			}
 			before, spent, spentThere := w.DB.Condition().Stats(), cpuTime(), theirs()
 			b.ResetTimer()
 			var all sync.WaitGroup

@@ -21,6 +21,7 @@ import (
 	"text/template"
 	"time"
 
+	"countersign/internal/server"
 	"countersign/internal/servertest"
 	"countersign/internal/store/storetest"
 	"countersign/internal/testbed"
@@ -34,6 +35,7 @@ import (
 //	make bench-peers PEERS=/postgres
 func BenchmarkPeers(b *testing.B) {
 	p := &peers{costs: costs{b: b}}
+	server.CollectLater()
 	for _, part := range []struct {
 		name    string
 		measure func()

@@ -101,11 +101,11 @@ func StartPostgres(tb testing.TB) *Server {
 }
 
 // StartDurablePostgres is StartPostgres for measurements: the server waits for
-// its disk, as it does in life.
-func StartDurablePostgres(tb testing.TB) *Server {
+// its disk, as it does in life. More settings have the form name=value.
+func StartDurablePostgres(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	Long(tb, "starts PostgreSQL")
-	s := &throwaway{durable: true}
+	s := &throwaway{durable: true, settings: settings}
 	tb.Cleanup(s.stop)
 	if err := s.launch(); err != nil {
 		tb.Fatalf("PostgreSQL does not start: %v", err)
@@ -201,7 +201,8 @@ type throwaway struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	// durable has it wait for the disk.
-	durable bool
+	durable  bool
+	settings []string
 }
 
 var server throwaway
@@ -248,6 +249,9 @@ func (s *throwaway) run() error {
 	if !s.durable {
 		// What is tested is that we wait for a commit, not that the disk does.
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
+	for _, setting := range s.settings {
+		args = append(args, "-c", setting)
 	}
 	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.who, Pdeathsig: syscall.SIGQUIT}
