@@ -134,6 +134,15 @@ func (h *holder) signIn(a *asker) error {
 // accept is the code of an Access-Accept.
 const accept = 2
 
+// spread are so many of these people, as far from each other in the tables as in life.
+func spread(people []*holder, n int) []*holder {
+	out := make([]*holder, n)
+	for i := range out {
+		out[i] = people[i*(len(people)/n)]
+	}
+	return out
+}
+
 // populate makes accounts, the first of them with a code generator.
 func populate(b *testing.B, w *servertest.World, accounts, holders int) []*holder {
 	b.Helper()

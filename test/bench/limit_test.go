@@ -44,7 +44,7 @@ func newLimit(b *testing.B, dsn string) *limit {
 	f := storetest.NewFaults(b, dsn)
 	b.Run("record", func(b *testing.B) { // its end stops the server, whose texts are kept
 		w := servertest.NewWorldFrom(b, server.Settings{Database: dsn, Driver: f.Driver}, "http://localhost", nil)
-		holders := populate(b, w, accounts, 64)
+		holders := spread(populate(b, w, accounts, accounts), 64)
 		signIn := func(h *holder) {
 			if err := attempt(w, h, true); err != nil {
 				b.Error(err)

@@ -442,7 +442,7 @@ func (p *peers) file() {
 // signIns is the load on Countersign: codes that are good once, audited.
 func (p *peers) signIns(dsn string) func(worker int) error {
 	w := servertest.NewWorldOn(p.b, dsn)
-	holders := populate(p.b, w, accounts, slices.Max(levels))
+	holders := spread(populate(p.b, w, accounts, accounts), slices.Max(levels))
 	all := askers(p.b, w.Radius)
 	return func(i int) error { return holders[i].signIn(all[i]) }
 }
@@ -457,7 +457,7 @@ func (p *peers) postgres() {
 	dsn := storetest.StartDurablePostgres(p.b).DSN
 	theirs := p.asks(postgresRADIUS(p.b, dsn))
 	w := servertest.NewWorldOn(p.b, dsn)
-	holders, all := populate(p.b, w, accounts, slices.Max(levels)), askers(p.b, w.Radius)
+	holders, all := spread(populate(p.b, w, accounts, accounts), slices.Max(levels)), askers(p.b, w.Radius)
 	alone := database(p.b, dsn, "alone")
 	l := newLimit(p.b, alone)
 	for _, n := range levels {

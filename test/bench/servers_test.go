@@ -42,11 +42,7 @@ func serversOnOne(b *testing.B, n int, right bool) {
 	for len(all) < n {
 		all = append(all, servertest.NewWorldOn(b, postgres.DSN))
 	}
-	people := populate(b, all[0], 2000, 2000)
-	holders := make([]*holder, 0, n*inFlight) // as far from each other in the tables as in life
-	for i := range n * inFlight {
-		holders = append(holders, people[i*(len(people)/(n*inFlight))])
-	}
+	holders := spread(populate(b, all[0], 2000, 2000), n*inFlight)
 	for i, w := range all {
 		hears(b, w, holders[i])
 	}
