@@ -99,6 +99,9 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table quiet drop column mac",
 		"alter table session drop column mac",
 		"alter table account drop column ends",
+		"drop index notice_address",
+		"alter table notice drop column fill",
+		"drop table destination",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one
 		"create index audit_entry_account on audit_entry (account, seq)",
 		"delete from schema_version where version >= 14")
