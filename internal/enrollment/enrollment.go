@@ -133,6 +133,9 @@ type Offer struct {
 	Prompt  prompt.Prompt
 	Ticket  string // goes back to Finish; secret
 	Expires time.Time
+	// Ripe is from when on it would count for what is privileged, if it were set up now; zero
+	// for at once.
+	Ripe time.Time
 }
 
 // pending is what waits for the person's reply, sealed behind the ticket.
@@ -181,13 +184,21 @@ func (e *Enrollments) Begin(ctx context.Context, g signin.Grant, kind string) (O
 		return Offer{}, err
 	}
 	secret, err := e.tickets.Issue(ctx, ticket.Spec{Kind: ticketKind, Owner: int64(g.Account()), Payload: b, Lifetime: codeLife})
-	return Offer{Kind: kind, Prompt: p, Ticket: secret, Expires: expires}, err
+	return Offer{Kind: kind, Prompt: p, Ticket: secret, Expires: expires, Ripe: e.ripe(first)}, err
 }
 
 // Resume shows an offer again, after a reload or a refused reply.
 func (e *Enrollments) Resume(ctx context.Context, g signin.Grant, secret string) (Offer, error) {
 	p, err := e.pending(ctx, g, secret)
-	return Offer{Kind: p.Kind, Prompt: p.Prompt, Ticket: secret, Expires: p.Expires}, err
+	return Offer{Kind: p.Kind, Prompt: p.Prompt, Ticket: secret, Expires: p.Expires, Ripe: e.ripe(p.First)}, err
+}
+
+// ripe is until when what is set up now is in quarantine. What is first is in none.
+func (e *Enrollments) ripe(first bool) time.Time {
+	if first {
+		return time.Time{}
+	}
+	return e.now().Add(e.quarantine)
 }
 
 func (e *Enrollments) pending(ctx context.Context, g signin.Grant, secret string) (pending, error) {
@@ -288,9 +299,7 @@ func (e *Enrollments) Finish(ctx context.Context, g signin.Grant, secret string,
 		return Authenticator{}, err
 	}
 	c := directory.Credential{Account: p.Account, Kind: p.Kind, Label: CleanLabel(label, enrolled.Label), Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State}
-	if !p.First {
-		c.Quarantine = e.now().Add(e.quarantine)
-	}
+	c.Quarantine = e.ripe(p.First)
 	err = e.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		if _, err := e.tickets.TakeTx(ctx, tx, ticketKind, secret); err != nil {
 			return err

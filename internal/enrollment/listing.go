@@ -18,8 +18,8 @@ type Kind struct {
 	// cannot be phished.
 	Restricted, Resistant bool
 	// Known says that it is only known, Issued that an organisation has to give it to
-	// people first.
-	Known, Issued bool
+	// people first, Single that a new one replaces the old one.
+	Known, Issued, Single bool
 }
 
 // Listing tells what people have and what they can set up. It changes nothing.
@@ -41,7 +41,7 @@ func (l *Listing) Kinds() []Kind {
 	for _, a := range l.kinds {
 		if _, ok := a.(authenticator.Enroller); ok {
 			d := a.Describe()
-			out = append(out, Kind{Kind: d.Kind, Title: d.Title, Pitch: d.Pitch, Restricted: d.Traits.Has(assurance.Restricted), Resistant: d.Traits.Has(assurance.PhishingResistant), Known: d.Traits.OnlyKnown(), Issued: d.Issued})
+			out = append(out, Kind{Kind: d.Kind, Title: d.Title, Pitch: d.Pitch, Restricted: d.Traits.Has(assurance.Restricted), Resistant: d.Traits.Has(assurance.PhishingResistant), Known: d.Traits.OnlyKnown(), Issued: d.Issued, Single: d.Single})
 		}
 	}
 	return out

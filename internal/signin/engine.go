@@ -134,7 +134,7 @@ func New(p Parts) (Pieces, error) {
 	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, cache: &grantCache{view: p.DB.View()}, now: p.Now}
-	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge}, Strangers: e.strangers, Tries: e.throttle.Tries()}
+	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge, e.administration}, Strangers: e.strangers, Tries: e.throttle.Tries()}
 	if err := e.makePieces(p, &made); err != nil {
 		return Pieces{}, err
 	}

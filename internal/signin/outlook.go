@@ -8,6 +8,7 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -16,8 +17,9 @@ import (
 // takes the engine's own road, over evidence that was never given; nothing is asked for, nothing
 // is written, and no Grant comes of it.
 type Prospects struct {
-	view  store.View
-	judge *judge
+	view           store.View
+	judge          *judge
+	administration *administration
 }
 
 // Outlook is how far somebody is on the way to signing in: what they have set up, and what
@@ -125,4 +127,14 @@ func (p *Prospects) KeepsOut(ctx context.Context, r store.Reader, l Loss) (bool,
 	}
 	m.account, m.credentials = l.Edit(m.account, m.credentials)
 	return m.barred() != "" || !m.couldGet(), nil
+}
+
+// LastWithout reports whether nobody could administer while one of an account's authenticators
+// does not count, where somebody can now.
+func (p *Prospects) LastWithout(ctx context.Context, id assurance.AccountID, credential assurance.CredentialID) (bool, error) {
+	err := p.administration.spare(ctx, p.view, Without(id, credential, Everything))
+	if failure.ClassOf(err) == failure.Refused {
+		return true, nil
+	}
+	return false, err
 }

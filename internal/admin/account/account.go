@@ -85,7 +85,7 @@ func Desks(p Parts) []admin.Desk {
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
 		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
-		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget}),
+		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget, p.DB}),
 	}
 }
 

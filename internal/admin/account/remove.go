@@ -21,6 +21,7 @@ type removeDesk struct {
 	people   *directory.Accounts
 	sessions *session.Endings
 	forget   []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
+	db       store.Reader
 }
 
 // Remove removes an account for good. Its name is not given again by who removed
@@ -34,6 +35,17 @@ func (c *Remove) Action() string { return "account.remove" }
 func (c *Remove) About() *string { return &c.Name }
 func (c *Remove) Object() string { return c.Of(c.Name) + ", for good" }
 
+// Preflight says that an administrator stays.
+func (c *Remove) Preflight(ctx context.Context, a *removeDesk) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	if err == nil && slices.Contains(d.Groups, directory.Administrators) {
+		err = administratorStays
+	}
+	return err
+}
+
+var administratorStays = failure.New(failure.Refused, "An administrator cannot be removed; take them out of the group first.")
+
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	var d directory.Account
 	err := a.Change(ctx, g, "account.removed", nil, &d, func(tx *store.Tx) error {
@@ -42,7 +54,7 @@ func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, er
 			return err
 		}
 		if d.ID == g.Account() || slices.Contains(d.Groups, directory.Administrators) {
-			return failure.New(failure.Refused, "An administrator cannot be removed; take them out of the group first.")
+			return administratorStays
 		}
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err

@@ -164,6 +164,16 @@ type Remove struct {
 func (c *Remove) Action() string { return "group.remove" }
 func (c *Remove) Object() string { return "group " + text.Name(c.Name) }
 
+// Preflight says that the administrators' group stays.
+func (c *Remove) Preflight(context.Context, *removeDesk) error {
+	if name, err := directory.Canonical(c.Name); err == nil && name == directory.Administrators {
+		return administratorsStay
+	}
+	return nil
+}
+
+var administratorsStay = failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
+
 func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, error) {
 	var gone directory.Group
 	err := a.Change(ctx, g, "group.removed", map[string]string{"group": c.Name}, nil, func(tx *store.Tx) error {
@@ -185,7 +195,7 @@ func (a *removeDesk) remove(ctx context.Context, tx *store.Tx, name string, by a
 	}
 	switch {
 	case gone.Name == directory.Administrators:
-		return gone, failure.New(failure.Refused, "The administrators' group stays: without it nobody could administer.")
+		return gone, administratorsStay
 	case slices.Contains(p.Mentions().Groups, gone.Name):
 		return gone, failure.New(failure.Conflict, "The policy mentions %q; change the policy first.", gone.Name)
 	}

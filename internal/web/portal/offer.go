@@ -1,14 +1,17 @@
 package portal
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"html/template"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
@@ -19,9 +22,13 @@ import (
 const offerCookie, offerLife = "countersign-offer", 10 * time.Minute
 
 type offerView struct {
-	Kind   string
-	Title  string // of the kind
-	Who    string // whose it will be
+	Kind  string
+	Title string // of the kind
+	Who   string // whose it will be
+	// Ripe is from when on it counts for administration, for whoever administers; Last says that
+	// nobody can administer until then.
+	Ripe   time.Time
+	Last   bool
 	Prompt prompt.Prompt
 	URI    string
 	Open   template.URL // the URI as a link, for who reads the page on the device
@@ -37,6 +44,7 @@ const notTwice = "The two are not the same. Type it twice."
 // offers are the pages on which a person sets something up.
 type offers struct {
 	frame       *frame
+	prospects   *signin.Prospects
 	enrollments *enrollment.Enrollments
 }
 
@@ -70,7 +78,14 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 	if err != nil {
 		return err
 	}
-	v := offerView{Kind: o.Kind, Title: of.title(o.Kind), Who: g.Name(), Prompt: o.Prompt}
+	last, err := of.last(r.Context(), g, o)
+	if err != nil {
+		return err
+	}
+	v := offerView{Last: last, Kind: o.Kind, Title: of.title(o.Kind), Who: g.Name(), Prompt: o.Prompt}
+	if slices.Contains(g.Groups(), directory.Administrators) {
+		v.Ripe = o.Ripe
+	}
 	var shown struct {
 		URI    string   `json:"uri"`
 		Secret string   `json:"secret"`
@@ -99,6 +114,26 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 		status = http.StatusBadRequest
 	}
 	return of.frame.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
+}
+
+// last reports whether what is offered replaces what the only administrator administers with, and
+// does not count for it yet.
+func (of *offers) last(ctx context.Context, g signin.Grant, o enrollment.Offer) (bool, error) {
+	if o.Ripe.IsZero() || !slices.ContainsFunc(of.frame.listing.Kinds(), func(k enrollment.Kind) bool { return k.Kind == o.Kind && k.Single }) {
+		return false, nil
+	}
+	all, err := of.frame.listing.List(ctx, g.Account())
+	if err != nil {
+		return false, err
+	}
+	for _, a := range all {
+		if a.Kind == o.Kind {
+			if last, err := of.prospects.LastWithout(ctx, g.Account(), a.ID); last || err != nil {
+				return last, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // download hands the codes of an offer out as a file, to the browser and session that have it on

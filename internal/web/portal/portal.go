@@ -72,7 +72,7 @@ type Portal struct {
 func New(p Parts) *Portal {
 	fr := &frame{browser: p.Browser, look: p.Look, listing: p.Listing, pages: p.Look.Load(files)}
 	return &Portal{
-		frame: fr, doors: &applications{fr, p.Doors}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Enrollments}, pins: &pins{fr, p.PINs},
+		frame: fr, doors: &applications{fr, p.Doors}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs},
 		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup,
 	}
 }
@@ -154,7 +154,11 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return p.frame.render(w, r, g, "home", "Your account", v)
+	page := p.frame.page(g, "home", "Your account", v)
+	if limited {
+		page.Links = nil // the other pages are nothing to whoever only sets up
+	}
+	return p.frame.pages.Render(w, r, page)
 }
 
 // stopRecovery is for an owner who lost nothing: any session of theirs is enough.
