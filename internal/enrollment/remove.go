@@ -77,12 +77,14 @@ func (ch *Changes) removable(ctx context.Context, r store.Reader, account assura
 		return gone, failure.New(failure.Conflict, "Without it you could not sign in with two factors. Add another way first.")
 	}
 	loss := signin.Without(account, id, signin.Everything)
-	if out, err := ch.keepsOut(ctx, r, loss); err != nil {
+	if err := ch.spare(ctx, r, loss); err != nil {
 		return gone, err
-	} else if out {
-		return gone, failure.New(failure.Conflict, "Without it you could not sign in any more: what would be left counts only behind something else, or is not enough here. Add another way first.")
 	}
-	return gone, ch.spare(ctx, r, loss)
+	out, err := ch.keepsOut(ctx, r, loss)
+	if err == nil && out {
+		err = failure.New(failure.Conflict, "Without it you could not sign in any more: what would be left counts only behind something else, or is not enough here. Add another way first.")
+	}
+	return gone, err
 }
 
 // Rename gives one of the grant's own authenticators another name.

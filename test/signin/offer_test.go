@@ -60,6 +60,7 @@ func pictureOfTheKey(t *testing.T, kind string) {
 	b.WaitText("h1", "Set up how you sign in")
 	b.Click("form:has(input[value=password]) button")
 	b.Fill("#text", servertest.Passphrase)
+	b.Fill("#again", servertest.Passphrase)
 	servertest.Screenshot(b, "offer-password")
 	b.Click("main form button")
 	b.WaitText("main", "Added: Password")

@@ -53,6 +53,7 @@ func TestSmartCard(t *testing.T) {
 	badge := regexp.MustCompile(`rename\?number=(\d+)">Rename<span class="unseen"> My badge`).FindStringSubmatch(p.Page)
 	p.Does("/account/do", "action", "authenticator.remove", "object", badge[1])
 	p.Sees("It was removed.")
+	p.Sees("set a new password now")
 	thief := c.Person()
 	thief.Get("/sign-in")
 	thief.Get(c.Show(servertest.CardAt(thief), card))

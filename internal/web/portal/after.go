@@ -36,27 +36,34 @@ var next = map[string]afterView{
 		Rest: []string{"Look through your history, and report what was not you."}},
 }
 
-// after shows what is left to do after an act.
+// signInFirst is for whoever's session rested on the password that was just switched off.
+const signInFirst = "Your session rested on what is switched off now. Sign in with another way that is still yours, such as a passkey, and set a new password under “Ways to sign in”. If nothing of yours is enough, ask an administrator for a temporary access pass, with which you set one."
+
+// after shows what is left to do after an act, also to whoever's session ended with it.
 func (p *Portal) after(w http.ResponseWriter, r *http.Request) error {
-	g, ok, err := p.frame.inside(w, r)
-	if !ok {
-		return err
-	}
 	v, there := next[r.PathValue("act")]
 	if !there {
 		return look.Go(w, r, "/account")
+	}
+	in, err := p.frame.browser.Check(r, signin.SignIn, "")
+	if err != nil {
+		return err
+	}
+	if in.State != signin.Granted {
+		v.Refused = signInFirst
+		return p.frame.pages.Render(w, r, look.Page{Template: "after", Title: v.Title, Shape: look.Card, Data: v})
 	}
 	for _, k := range p.frame.listing.Kinds() {
 		if k.Known {
 			v.Password, v.PasswordTitle = k.Kind, k.Title
 		}
 	}
-	step, err := p.frame.browser.Check(r, enrollment.Enroll, v.Password)
+	set, err := p.frame.browser.Check(r, enrollment.Enroll, v.Password)
 	if err != nil {
 		return err
 	}
-	if step.State == signin.Denied {
-		v.Refused = step.Public
+	if set.State == signin.Denied {
+		v.Refused = set.Public
 	}
-	return p.frame.render(w, r, g, "after", v.Title, v)
+	return p.frame.render(w, r, in.Grant, "after", v.Title, v)
 }

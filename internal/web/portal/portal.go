@@ -84,7 +84,7 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /{$}", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, "/account") }},
 		{Pattern: "GET /account/applications", Demand: look.Session(), Handler: p.doors.show},
 		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history.show},
-		{Pattern: "GET " + afterPath + "{act}", Demand: look.Session(), Handler: p.after},
+		{Pattern: "GET " + afterPath + "{act}", Demand: look.Public(), Handler: p.after},
 		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
 		{Pattern: "POST " + continuePath, Demand: look.Action("the one that was approved"), Handler: p.resume},
 		{Pattern: "GET /account/setup", Demand: look.Session(), Handler: p.offers.offer},
