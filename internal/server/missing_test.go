@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -100,5 +101,29 @@ func TestReferencesRanges(t *testing.T) {
 	}
 	if tried != 14 {
 		t.Errorf("%d ranges were tried: the test has lost its way", tried)
+	}
+}
+
+// An application by RADIUS is told to be unheard until its socket is open, here by the commands
+// themselves, and one behind a proxy never is.
+func TestUnheardUntilItListens(t *testing.T) {
+	in, err := Assemble(t.Context(), local(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.DB.Close()
+	if !in.unheard("radius") || in.unheard("forward-auth") || in.unheard("yubico") {
+		t.Error("before anything listens, RADIUS alone is unheard")
+	}
+	sockets, err := in.Listen(map[string][]string{"radius": {"127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := ServeSockets(ctx, sockets, func(error) {})
+	stop()
+	<-stopped
+	if in.unheard("radius") {
+		t.Error("RADIUS is served, and told to be unheard")
 	}
 }

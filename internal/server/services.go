@@ -104,8 +104,15 @@ func (in *Installation) Listen(addresses map[string][]string) (map[string]protoc
 			return nil, err
 		}
 		out[name] = sockets
+		in.heard.Store(name, true)
 	}
 	return out, nil
+}
+
+// unheard reports whether a protocol has addresses of its own and listens on none.
+func (in *Installation) unheard(protocol string) bool {
+	_, heard := in.heard.Load(protocol)
+	return !heard && slices.Contains(in.Listening(), protocol)
 }
 
 // ServeSockets serves on sockets until ctx ends and what is in flight is finished, then

@@ -59,6 +59,16 @@ var stages = map[string]func(*stage){
 		s.login()
 		s.env = append(s.env, "COUNTERSIGN_DATA="+s.w.Folder)
 	},
+	"docs/production.md": func(s *stage) {
+		live := filepath.Join(s.at, "etc/letsencrypt/live/login.example.org")
+		for _, folder := range []string{live, filepath.Join(s.at, "etc/nginx/sites-available"), filepath.Join(s.at, "etc/nginx/sites-enabled"), filepath.Join(s.at, "etc/systemd/system")} {
+			if err := os.MkdirAll(folder, 0o700); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		s.must("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=login.example.org -keyout " + live + "/privkey.pem -out " + live + "/fullchain.pem 2>&1")
+		s.replace = append(s.replace, "listen 80;", "listen 127.0.0.1:"+portOf(free(s.t))+";", "listen [::]:80;", "", "listen 443 ssl;", "listen 127.0.0.1:"+portOf(free(s.t))+" ssl;", "listen [::]:443 ssl;", "")
+	},
 	"docs/radius.md": func(s *stage) { s.login() },
 	"docs/recovery.md": func(s *stage) {
 		s.person("bob")
@@ -71,6 +81,8 @@ var stages = map[string]func(*stage){
 	"docs/tokens.md": tokens,
 	"docs/yubico.md": func(s *stage) { s.login() },
 }
+
+func portOf(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
 // site plants an application behind a proxy, and a VPN.
 func (s *stage) site(host string) {

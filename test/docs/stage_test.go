@@ -74,7 +74,7 @@ log=$(mktemp)
 ` + program + ` "$@" >"$log" 2>&1 &
 pid=$!
 until grep -q -e 'setup?code=' -e 'Open this' "$log"; do
-	kill -0 $pid 2>/dev/null || { cat "$log"; exit 1; }
+	jobs -rp | grep -q $pid || { cat "$log"; exit 1; }
 	sleep 0.1
 done
 link=$(grep -o -e 'http://[^ ]*setup?code=[^ ]*' -e 'Open this .*' "$log" | grep -o 'http.*')
@@ -91,6 +91,9 @@ HOME=` + os.Getenv("HOME") + ` "` + mustLook(s.t, "go") + `" list -C ` + absolut
 shift
 exec countersign "$@"`,
 		"make": `exec "` + mustLook(s.t, "make") + `" -n -C ` + absolute(s.t, root) + ` "$@" >/dev/null`,
+		"nginx": `printf 'pid %s/nginx.pid; error_log stderr; events {} http { access_log off; include %s/etc/nginx/sites-enabled/*; }' ` + s.at + ` ` + s.at + ` > ` + s.at + `/nginx.conf
+PATH=$PATH:/usr/sbin:/sbin
+hash -r; exec $(PATH=${PATH#*:} command -v nginx) -t -c ` + s.at + `/nginx.conf`,
 		"sudo": `exec "$@"`,
 		"ssh":  `shift; exec sh -c "$*"`,
 	} {
@@ -193,7 +196,7 @@ func (s *stage) here(text string) string {
 
 // run pastes commands into a shell that stops at the first one that fails.
 func (s *stage) run(commands string) (string, error) {
-	ctx, over := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	ctx, over := context.WithTimeout(s.t.Context(), 10*time.Minute)
 	defer over()
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", commands)
 	cmd.Stdin = strings.NewReader(s.typed)

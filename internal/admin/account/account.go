@@ -300,6 +300,8 @@ type Detail struct {
 	Closed []string `json:"closed,omitempty"`
 	// Quiet are the quiet hours that the owner has set, or empty.
 	Quiet string `json:"quiet_hours,omitempty"`
+	// MailOff says that this server sends no mail, so that notices to the owner wait.
+	MailOff bool `json:"mail_off,omitempty"`
 }
 
 func (c *Show) Action() string { return "account.show" }
@@ -332,5 +334,6 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if own {
 		out.Quiet = hours.String()
 	}
+	out.MailOff = !a.invitations.Mails()
 	return out, err
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"time"
@@ -50,14 +51,25 @@ type Parts struct {
 	PublicURL    *url.URL
 	// Ears know what was heard of applications since this server started.
 	Ears *protocol.Ears
+	// Unheard reports whether a protocol needs an address of its own that this server does not
+	// listen on; nil knows of none.
+	Unheard func(protocol string) bool
+}
+
+// unheard says that requests of a protocol cannot arrive, or nothing.
+func unheard(of func(protocol string) bool, protocol string) string {
+	if of == nil || !of(protocol) {
+		return ""
+	}
+	return fmt.Sprintf("This server listens nowhere for %[1]s, so that no request of the application arrives here: set %[1]s.listen in the configuration, and restart.", protocol)
 }
 
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	b := admin.NewBook(p.DB)
 	return []admin.Desk{
-		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears}),
-		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL}),
+		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears, p.Unheard}),
+		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL, p.Unheard}),
 		admin.At(&removeDesk{b, p.Applications, p.Engine}),
 	}
 }
@@ -67,6 +79,7 @@ type readDesk struct {
 	applications *application.Catalogue
 	protocols    protocol.List
 	ears         *protocol.Ears
+	unheard      func(protocol string) bool
 }
 
 // setDesk is where an application is added or changed.
@@ -77,6 +90,7 @@ type setDesk struct {
 	applications *application.Catalogue
 	protocols    protocol.List
 	publicURL    *url.URL
+	unheard      func(protocol string) bool
 }
 
 // removeDesk is where an application is removed that the policy does not mention.
@@ -106,6 +120,8 @@ type Shown struct {
 	// Heard is when the last request came that is believed to be the application's own;
 	// zero for never.
 	Heard time.Time `json:"last_heard_from,omitzero"`
+	// Unheard says that no request of it can arrive at the server that answers, or is empty.
+	Unheard string `json:"unheard,omitempty"`
 	// Unserved are the causes for which requests were not served, the latest first.
 	Unserved []protocol.Unserved `json:"unserved,omitempty"`
 	// Strays are those of requests by the same protocol that no application is known of. This
@@ -129,7 +145,7 @@ func (c *Show) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	}
 	shown := Shown{Application: app}
 	shown.Heard, shown.Unserved = a.ears.Of(app.Name)
-	shown.Strays = a.ears.Strays(app.Protocol)
+	shown.Strays, shown.Unheard = a.ears.Strays(app.Protocol), unheard(a.unheard, app.Protocol)
 	shown.Settings, err = a.hide(app.Settings)
 	return shown, err
 }
@@ -331,7 +347,11 @@ func (c *Set) Do(ctx context.Context, a *setDesk, g signin.Grant) (any, error) {
 		}
 		return err
 	})
-	return map[string]string{"application": c.Name, "version": version}, err
+	out := map[string]string{"application": c.Name, "version": version}
+	if hint := unheard(a.unheard, c.Protocol); hint != "" {
+		out["hint"] = hint
+	}
+	return out, err
 }
 
 // save saves an application that fits the others.

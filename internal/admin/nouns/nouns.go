@@ -92,6 +92,9 @@ type Parts struct {
 	Approvals *approval.Approvals
 	Pushes    *approval.Pushes
 	Strangers *signin.Strangers
+	// Unheard reports whether a protocol needs an address of its own that this server does not
+	// listen on; nil knows of none.
+	Unheard func(protocol string) bool
 	// Carriers says what is wrong with each service that takes messages to people.
 	Carriers func() []string
 	// Loosened are the exceptions that the configuration makes at this moment.
@@ -141,7 +144,7 @@ func groupParts(p Parts) group.Parts {
 }
 
 func applicationParts(p Parts) application.Parts {
-	return application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears}
+	return application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears, Unheard: p.Unheard}
 }
 
 // rules are the desks about the policy, what it comes to, and the log.
@@ -152,7 +155,7 @@ func rules(p Parts) []admin.Desk {
 		policy.Desks(rules),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
-			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Dormant: p.Dormant, Now: p.Now}),
+			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Mails: p.Invitations.Mails(), Dormant: p.Dormant, Now: p.Now}),
 			site.Desk(site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
 				Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules)}),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),

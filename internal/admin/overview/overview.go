@@ -36,13 +36,15 @@ type Parts struct {
 	// Carriers says what is wrong with each service that takes messages to people; nil
 	// knows of none.
 	Carriers func() []string
-	Dormant  time.Duration
-	Now      func() time.Time
+	// Mails says that there is a mail server.
+	Mails   bool
+	Dormant time.Duration
+	Now     func() time.Time
 }
 
 // Desk is where the command is done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Carriers, p.Dormant, p.Now})
+	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Carriers, p.Mails, p.Dormant, p.Now})
 }
 
 type desk struct {
@@ -55,6 +57,7 @@ type desk struct {
 	cases        *recovery.Cases
 	whoCan       *administrators.Administrators
 	carriers     func() []string
+	mails        bool
 	dormant      time.Duration
 	now          func() time.Time
 }
@@ -96,6 +99,8 @@ type Overview struct {
 	// Carriers says what is wrong with each service that takes messages to people, as the
 	// server that answers finds it: the mail server, the SMS gateway.
 	Carriers []string `json:"carriers,omitempty"`
+	// MailOff says that the server that answers sends no mail: notices wait.
+	MailOff bool `json:"mail_off,omitempty"`
 	// Clock says what is wrong with this server's clock, or nothing.
 	Clock string `json:"clock,omitempty"`
 }
@@ -134,7 +139,7 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Clock, o.Halted = clock.Says(), a.halted()
+	o.Clock, o.Halted, o.MailOff = clock.Says(), a.halted(), !a.mails
 	if a.carriers != nil {
 		o.Carriers = a.carriers()
 	}

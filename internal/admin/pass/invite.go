@@ -53,6 +53,10 @@ type Invite struct {
 	Note  string `json:"note,omitempty" help:"Why, for the log."`
 }
 
+// Mails reports whether this server had a mail server when it started. Without a server, as
+// where commands are only described, there is none.
+func (i *Invitations) Mails() bool { return i != nil && i.mails }
+
 func (c *Invite) Action() string { return "pass.invite" }
 func (c *Invite) Object() string {
 	return admin.WithReason(fmt.Sprintf("%s by mail, for %d hours", c.whom(), hours(c.Hours, MailLife)), c.Note)
