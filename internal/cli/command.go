@@ -166,6 +166,9 @@ type (
 		Open       do[account.Open]       `cmd:""`
 		ClearRisk  do[account.ClearRisk]  `cmd:""`
 		SetEnd     do[account.SetEnd]     `cmd:""`
+		Import     accountImport          `cmd:"" help:"Say what a file of people holds, and with --commit make their accounts."`
+		Preview    accountPreview         `cmd:"" help:"Say what importing a file of people would do; the same as import without --commit."`
+		Stage      accountStage           `cmd:"" help:"Send a file of people and print what account.import is to be asked with, for programs."`
 		Rename     do[account.Rename]     `cmd:""`
 		SetDisplay do[account.SetDisplay] `cmd:""`
 		SetMail    do[account.SetMail]    `cmd:""`

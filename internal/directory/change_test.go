@@ -2,6 +2,7 @@ package directory
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,4 +162,49 @@ func TestSetDisplay(t *testing.T) {
 			t.Errorf("%q: %v", display, err)
 		}
 	}
+}
+
+// The promise: a list is sorted by each column, both ways, page by page, without leaving
+// anybody out or naming anybody twice, and is narrowed by mail and group.
+func TestListsAreSorted(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUpOn(t, dsn)
+		root, _, _ := r.cast(t)
+		for _, n := range []NewAccount{{Name: "zoe", Display: "Ada"}, {Name: "yves", Display: "Zed", Mail: "aa@example.org"}, {Name: "xeno", Display: "Ada"}} {
+			r.account(t, n)
+		}
+		for sort, want := range map[string]string{
+			"": "ada@example.org bob root xeno yves zoe", "-name": "zoe yves xeno root bob ada@example.org", "display": "ada@example.org bob root xeno zoe yves", "-display": "yves zoe xeno root bob ada@example.org",
+			"mail": "root xeno zoe yves ada@example.org bob", "used": "ada@example.org bob root xeno yves zoe",
+		} {
+			for size := 1; size < 4; size++ {
+				var got []string
+				for after := ""; ; {
+					page, err := r.people.ListOf(t.Context(), r.db, Which{Sort: sort}, after, size)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, a := range page {
+						got = append(got, a.Name)
+						after = a.Name
+					}
+					if len(page) < size {
+						break
+					}
+				}
+				if strings.Join(got, " ") != want {
+					t.Errorf("by %q, %d a page: %q, want %q", sort, size, got, want)
+				}
+			}
+		}
+		if _, err := r.people.ListOf(t.Context(), r.db, Which{Sort: "mac; drop table account"}, "", 9); failure.ClassOf(err) != failure.Invalid {
+			t.Errorf("sorted by anything: %v", err)
+		}
+		for w, want := range map[Which]string{{Query: "AA@exam"}: "yves", {Group: "administrators"}: root.Name, {Query: "%"}: ""} {
+			page, err := r.people.ListOf(t.Context(), r.db, w, "", 9)
+			if err != nil || want == "" && len(page) > 0 || want != "" && (len(page) != 1 || page[0].Name != want) {
+				t.Errorf("%+v: %v, %v", w, page, err)
+			}
+		}
+	})
 }

@@ -244,22 +244,40 @@ type NewAccount struct {
 	Aliases []string
 }
 
+// CheckCreate says what is wrong with an account that is to be made, and changes nothing.
+func (d *Accounts) CheckCreate(ctx context.Context, r store.Reader, n NewAccount) error {
+	if _, _, err := d.creatable(ctx, r, n); err != nil || n.Mail == "" {
+		return err
+	}
+	_, err := CheckMail(n.Mail)
+	return failure.At("mail", err)
+}
+
+// creatable returns the name and the display name as they are kept.
+func (d *Accounts) creatable(ctx context.Context, r store.Reader, n NewAccount) (name, display string, err error) {
+	if name, err = Canonical(n.Name); err != nil {
+		return "", "", failure.At("name", err)
+	}
+	if err := CheckNew(name); err != nil {
+		return "", "", failure.At("name", err)
+	}
+	if err := d.unlike(ctx, r, name, ""); err != nil {
+		return "", "", failure.At("name", err)
+	}
+	if display, err = d.checkDisplay(ctx, r, n.Display, name); err != nil {
+		return "", "", failure.At("display", err)
+	}
+	return name, display, nil
+}
+
 // Create inserts an account. It is active and has no authenticator and no
 // group. A name or alias that exists is a Conflict.
 func (d *Accounts) Create(ctx context.Context, tx *store.Tx, n NewAccount) (Account, error) {
-	name, err := Canonical(n.Name)
+	name, display, err := d.creatable(ctx, tx, n)
 	if err != nil {
-		return Account{}, failure.At("name", err)
+		return Account{}, err
 	}
-	if err := CheckNew(name); err != nil {
-		return Account{}, failure.At("name", err)
-	}
-	if err := d.unlike(ctx, tx, name, ""); err != nil {
-		return Account{}, failure.At("name", err)
-	}
-	if n.Display, err = d.checkDisplay(ctx, tx, n.Display, name); err != nil {
-		return Account{}, failure.At("display", err)
-	}
+	n.Display = display
 	a := Account{Name: name, Display: n.Display, Kind: n.Kind, State: Active, Created: tx.Now().Truncate(time.Microsecond), Ends: n.Ends.Truncate(time.Microsecond), Handle: make([]byte, 32)}
 	if a.Kind == "" {
 		a.Kind = Person

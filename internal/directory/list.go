@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/failure"
@@ -18,8 +19,13 @@ const (
 
 // Which chooses accounts. The zero Which is all of them.
 type Which struct {
-	// Query is a part of the name or of the display name.
+	// Query is a part of the name, of the display name or of a mail address.
 	Query string
+	// Group is the name of a group that it is in, or empty.
+	Group string
+	// Sort is what the list is sorted by: name, display, mail, created or used, with a - in
+	// front for the other way round. Empty is by name.
+	Sort string
 	// State is Suspended, Dormant, Ended, AtRisk, WithoutTwoFactors, or empty for every one.
 	State string
 	// Woken is since when an account must have been used to be awake, and Now the moment
@@ -56,17 +62,48 @@ func (w Which) condition() (string, error) {
 	return c, nil
 }
 
-// ListOf returns accounts by name: those that are chosen, after the name of that page token,
-// at most limit. A query chooses those whose name or display name contains it.
+// sorts are what a list can be sorted by. Within what is alike it is sorted by name.
+var sorts = map[string]string{
+	"": `a.name`, "name": `a.name`, "display": `lower(a.display)`, "created": `a.created`, "used": `a.used`,
+	"mail": `coalesce((select min(s.address) from address s where s.account = a.id and s.kind = 'mail'), '')`,
+}
+
+// order is what a list is sorted by, and what comes after the account of a name in it ($3).
+func (w Which) order() (after, by string, err error) {
+	key, backwards := strings.CutPrefix(w.Sort, "-")
+	column, known := sorts[key]
+	if !known {
+		return "", "", failure.At("sort", failure.New(failure.Invalid, "The list is sorted by name, display, mail, created or used, with a - in front for the other way round."))
+	}
+	way, than := "", ">"
+	if backwards {
+		way, than = " desc", "<"
+	}
+	if column == `a.name` {
+		return `($3 = '' or a.name ` + than + ` $3)`, `a.name` + way, nil
+	}
+	last := strings.ReplaceAll(column, "a.", "z.")
+	return `($3 = '' or (` + column + `, a.name) ` + than + ` (select ` + last + `, z.name from account z where z.name = $3))`, column + way + `, a.name` + way, nil
+}
+
+// ListOf returns accounts in the order that is chosen: those that are chosen, after the
+// account of that name, at most limit. A query chooses those whose name, display name or mail
+// address contains it.
 func (d *Accounts) ListOf(ctx context.Context, r store.Reader, w Which, after string, limit int) ([]Account, error) {
 	condition, err := w.condition()
 	if err != nil {
 		return nil, err
 	}
+	beyond, by, err := w.order()
+	if err != nil {
+		return nil, err
+	}
 	q := "%" + escapeLike(w.Query) + "%"
-	return d.list(ctx, r, `select `+accountColumns+` from `+when+` where `+condition+`
-		and a.name > $3 and (a.name like $4 escape '!' or lower(a.display) like lower($4) escape '!') order by a.name limit $5`,
-		store.Unix(w.Woken), store.Unix(w.Now), after, q, limit)
+	return d.list(ctx, r, `select `+accountColumns+` from `+when+` where `+condition+` and `+beyond+`
+		and (a.name like $4 escape '!' or lower(a.display) like lower($4) escape '!'
+			or exists (select 1 from address e where e.account = a.id and e.kind = 'mail' and lower(e.address) like lower($4) escape '!'))
+		and ($6 = '' or exists (select 1 from membership m join team t on t.id = m.team where m.account = a.id and t.name = $6)) order by `+by+` limit $5`,
+		store.Unix(w.Woken), store.Unix(w.Now), after, q, limit, w.Group)
 }
 
 // Count returns how many accounts are chosen. Query does not count.

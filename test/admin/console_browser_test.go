@@ -92,6 +92,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 		{"/console/tokens", "tokens", "Feitian"},
 		{"/console/tokens/26001", "token", "Assign"},
 		{"/console/tokens?q=nothing", "tokens-none", "No token is like that"},
+		{"/console/import", "import", "The first line names the columns"},
 		{"/console/groups/administrators", "group", "root"},
 		{"/console/new-group", "new-group", "Make the group"},
 		{"/console/applications", "applications", "The wiki"},

@@ -25,6 +25,7 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
+	"countersign/internal/ticket"
 )
 
 // Commands are those about accounts, with what each answers and leaves in the log.
@@ -32,6 +33,11 @@ func Commands() []admin.Spec {
 	return []admin.Spec{
 		admin.Changes[Create]("Create an account. It has no authenticator and no access until somebody else issues a pass.", Account{}).
 			Telling("account.created", "{by} made the account {who}"),
+		admin.Looks[Stage]("Send a part of a file of accounts; it changes nothing before account.import.", Staged{}),
+		admin.Looks[Preview]("Say what importing the sent file of accounts would do: what is made, changed and left, and what is wrong, by line.", Outcome{}),
+		admin.Changes[Import]("Make the accounts of a sent file, part by part, each part whole or not at all.", Outcome{}).
+			Telling("account.imported", "{by} imported {detail.count} accounts, part {detail.part}").
+			Telling("account.changed-by-import", "{by} added {who} to {detail.groups} by a file"),
 		admin.Looks[List]("List accounts by name.", Page{}),
 		admin.Looks[Show]("Show one account with its authenticators and sessions.", Detail{}),
 		admin.Changes[Suspend]("Suspend an account: it gets nothing and its sessions end.", Account{}).
@@ -69,6 +75,7 @@ type Parts struct {
 	Invitations *pass.Invitations
 	Sessions    *session.Sessions
 	Endings     *session.Endings
+	Tickets     *ticket.Tickets
 	Stops       *recovery.Stops
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget  []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
@@ -85,6 +92,7 @@ func Desks(p Parts) []admin.Desk {
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
 		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
+		admin.At(&importDesk{b, m, p.DB, p.Accounts, p.Groups, again{p.Accounts}, p.Tickets, s}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget, p.DB}),
 	}
 }
@@ -243,11 +251,13 @@ func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, erro
 	return out, err
 }
 
-// List lists accounts whose name contains a text.
+// List lists accounts that a text, a state and a group choose.
 type List struct {
-	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only names that contain this."`
+	Query string `json:"query,omitempty" arg:"" optional:"" help:"Only those whose name, display name or mail address contains this."`
 	State string `json:"state,omitempty" help:"Only those that are suspended, dormant, ended, at-risk, or without-two-factors."`
-	After string `json:"after,omitempty" help:"Go on after this name."`
+	Group string `json:"group,omitempty" help:"Only those in this group."`
+	Sort  string `json:"sort,omitempty" help:"By name, display, mail, created or used; with a - in front the other way round."`
+	After string `json:"after,omitempty" help:"Go on after the account of this name."`
 	Limit int    `json:"limit,omitempty" help:"How many: 50 when left out, 500 at most."`
 }
 
@@ -265,7 +275,7 @@ func (c *List) Do(ctx context.Context, a *readDesk, _ signin.Grant) (any, error)
 	if limit <= 0 || limit > 500 {
 		limit = 50
 	}
-	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Woken: a.now().Add(-a.dormant), Now: a.now()}, c.After, limit+1)
+	rows, err := a.people.ListOf(ctx, a.db, directory.Which{Query: c.Query, State: c.State, Group: c.Group, Sort: c.Sort, Woken: a.now().Add(-a.dormant), Now: a.now()}, c.After, limit+1)
 	if err != nil {
 		return nil, err
 	}

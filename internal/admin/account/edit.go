@@ -215,12 +215,12 @@ type again struct {
 // Applications know people by their names, and a new account has nothing that is asked
 // for beside a pass: whoever removed somebody would make them anew and come in as them.
 // It takes a second person, and no program.
-func (a again) may(ctx context.Context, tx *store.Tx, g signin.Grant, field, name string) error {
-	remover, was, err := a.people.TakenAway(ctx, tx, name)
+func (a again) may(ctx context.Context, r store.Reader, g signin.Grant, field, name string) error {
+	remover, was, err := a.people.TakenAway(ctx, r, name)
 	if err != nil || !was {
 		return err
 	}
-	by, err := a.people.Get(ctx, tx, g.Account())
+	by, err := a.people.Get(ctx, r, g.Account())
 	switch {
 	case err != nil:
 		return err

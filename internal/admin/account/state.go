@@ -54,22 +54,28 @@ func (u underWay) helpTx(ctx context.Context, tx *store.Tx, id assurance.Account
 
 // Suspend switches an account off.
 type Suspend struct {
-	Name            string `json:"name" arg:"" help:"The account."`
-	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	Name            string   `json:"name" arg:"" help:"The account."`
+	Also            []string `json:"also,omitempty" arg:"" optional:"" help:"Further accounts, 500 in all at most: all of them or none."`
+	Reason          string   `json:"reason,omitempty" help:"Why, for the log."`
 	admin.AuditText `embed:""`
 }
 
 func (c *Suspend) Action() string { return "account.suspend" }
 func (c *Suspend) About() *string { return &c.Name }
-func (c *Suspend) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
+func (c *Suspend) Object() string { return admin.WithReason(c.OfAll(c.Name, c.Also), c.Reason) }
 
 // Preflight says that somebody would be missed.
 func (c *Suspend) Preflight(ctx context.Context, a *stateDesk) error {
-	return a.Spare(ctx, a.db, c.Name, signin.Suspended)
+	for _, name := range append([]string{c.Name}, c.Also...) {
+		if err := a.Spare(ctx, a.db, name, signin.Suspended); err != nil {
+			return admin.AboutOne(name, len(c.Also), err)
+		}
+	}
+	return nil
 }
 
 func (c *Suspend) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
-	return a.setState(ctx, g, c.Name, "account.suspended", c.Reason, func(d *directory.Account) error {
+	return a.setState(ctx, g, append([]string{c.Name}, c.Also...), "account.suspended", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
 			return failure.New(failure.Refused, "You cannot suspend yourself; ask another administrator.")
 		}
@@ -91,7 +97,7 @@ func (c *Resume) About() *string { return &c.Name }
 func (c *Resume) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
 
 func (c *Resume) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
-	return a.setState(ctx, g, c.Name, "account.resumed", c.Reason, func(d *directory.Account) error {
+	return a.setState(ctx, g, []string{c.Name}, "account.resumed", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
 			return failure.New(failure.Refused, "Another person must do that.")
 		}
@@ -121,7 +127,7 @@ func (c *ClearRisk) Object() string {
 }
 
 func (c *ClearRisk) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
-	return a.setState(ctx, g, c.Name, "account.risk-cleared", c.Reason, func(d *directory.Account) error {
+	return a.setState(ctx, g, []string{c.Name}, "account.risk-cleared", c.Reason, func(d *directory.Account) error {
 		switch {
 		case d.ID == g.Account():
 			return failure.New(failure.Refused, "Another person must do that.")
@@ -133,35 +139,39 @@ func (c *ClearRisk) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, 
 	})
 }
 
-func (a *stateDesk) setState(ctx context.Context, g signin.Grant, name, event, reason string, edit func(*directory.Account) error) (any, error) {
+// setState changes accounts, all of them or none, and answers the first.
+func (a *stateDesk) setState(ctx context.Context, g signin.Grant, names []string, event, reason string, edit func(*directory.Account) error) (any, error) {
 	var out Account
-	var d directory.Account
-	err := a.Change(ctx, g, event, map[string]string{"reason": reason}, &d, func(tx *store.Tx) error {
-		var err error
-		if d, err = a.people.Find(ctx, tx, name); err != nil {
-			return err
+	err := a.ChangeEach(ctx, g, event, map[string]string{"reason": reason}, func(tx *store.Tx) ([]directory.Account, error) {
+		all, err := admin.FindSeveral(ctx, tx, a.people, names)
+		if err != nil {
+			return nil, err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
-			return err
-		}
-		if err := edit(&d); err != nil {
-			return err
-		}
-		if d.State != directory.Active {
-			if err := a.SpareLoss(ctx, tx, signin.Suspended(d.ID)); err != nil {
-				return err
+		for i := range all {
+			if err := a.setOne(ctx, tx, g, &all[i], edit); err != nil {
+				return nil, admin.AboutOne(all[i].Name, len(all)-1, err)
 			}
 		}
-		if err := a.people.Update(ctx, tx, d); err != nil {
-			return err
-		}
-		if d.State != directory.Active {
-			if err := a.under.endTx(ctx, tx, d.ID); err != nil {
-				return err
-			}
-		}
-		out, err = a.of(ctx, tx, d)
-		return err
+		out, err = a.of(ctx, tx, all[0])
+		return all, err
 	})
 	return out, err
+}
+
+func (a *stateDesk) setOne(ctx context.Context, tx *store.Tx, g signin.Grant, d *directory.Account, edit func(*directory.Account) error) error {
+	if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		return err
+	}
+	if err := edit(d); err != nil {
+		return err
+	}
+	if d.State != directory.Active {
+		if err := a.SpareLoss(ctx, tx, signin.Suspended(d.ID)); err != nil {
+			return err
+		}
+	}
+	if err := a.people.Update(ctx, tx, *d); err != nil || d.State == directory.Active {
+		return err
+	}
+	return a.under.endTx(ctx, tx, d.ID)
 }

@@ -233,20 +233,26 @@ func (a *removeDesk) unnamed(ctx context.Context, tx *store.Tx, group string) er
 
 // MemberAdd puts an account into a group.
 type MemberAdd struct {
-	Group           string `json:"group" arg:"" help:"The group."`
-	Account         string `json:"account" arg:"" help:"The account."`
+	Group           string   `json:"group" arg:"" help:"The group."`
+	Account         string   `json:"account" arg:"" help:"The account."`
+	Also            []string `json:"also,omitempty" arg:"" optional:"" help:"Further accounts, 500 in all at most: all of them or none."`
 	admin.AuditText `embed:""`
 }
 
 func (c *MemberAdd) Action() string { return "group.member.add" }
 func (c *MemberAdd) About() *string { return &c.Account }
 func (c *MemberAdd) Object() string {
-	return c.Of(c.Account) + " into group " + text.Name(c.Group)
+	return c.OfAll(c.Account, c.Also) + " into group " + text.Name(c.Group)
 }
 
 // Preflight says that the policy would deny them what they alone can do.
 func (c *MemberAdd) Preflight(ctx context.Context, a *memberDesk) error {
-	return a.Spare(ctx, a.db, c.Account, c.loss)
+	for _, name := range append([]string{c.Account}, c.Also...) {
+		if err := a.Spare(ctx, a.db, name, c.loss); err != nil {
+			return admin.AboutOne(name, len(c.Also), err)
+		}
+	}
+	return nil
 }
 
 func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
@@ -254,7 +260,7 @@ func (c *MemberAdd) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberAdd) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-added", c.Group, c.Account, c.loss, a.groups.AddMember)
+	return a.member(ctx, g, "group.member-added", c.Group, append([]string{c.Account}, c.Also...), c.loss, a.groups.AddMember)
 }
 
 // MemberRemove takes an account out of a group.
@@ -280,26 +286,34 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberRemove) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-removed", c.Group, c.Account, c.loss, a.groups.RemoveMember)
+	return a.member(ctx, g, "group.member-removed", c.Group, []string{c.Account}, c.loss, a.groups.RemoveMember)
 }
 
-func (a *memberDesk) member(ctx context.Context, g signin.Grant, event, group, account string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
-	var d directory.Account
-	err := a.Change(ctx, g, event, map[string]string{"group": group}, &d, func(tx *store.Tx) error {
+func (a *memberDesk) member(ctx context.Context, g signin.Grant, event, group string, names []string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {
+	first := ""
+	err := a.ChangeEach(ctx, g, event, map[string]string{"group": group}, func(tx *store.Tx) ([]directory.Account, error) {
 		team, err := a.groups.Find(ctx, tx, group)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if d, err = a.people.Find(ctx, tx, account); err != nil {
-			return err
+		all, err := admin.FindSeveral(ctx, tx, a.people, names)
+		if err != nil {
+			return nil, err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged); err != nil {
-			return err
+		first = all[0].Name
+		for _, d := range all {
+			err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged)
+			if err == nil {
+				err = a.SpareLoss(ctx, tx, loss(d.ID))
+			}
+			if err == nil {
+				err = edit(ctx, tx, team, d)
+			}
+			if err != nil {
+				return nil, admin.AboutOne(d.Name, len(all)-1, err)
+			}
 		}
-		if err := a.SpareLoss(ctx, tx, loss(d.ID)); err != nil {
-			return err
-		}
-		return edit(ctx, tx, team, d)
+		return all, nil
 	})
-	return map[string]string{"group": group, "account": d.Name}, err
+	return map[string]string{"group": group, "account": first}, err
 }

@@ -38,12 +38,7 @@ type Whom struct {
 
 func (c *Whom) About() *string  { return &c.Account }
 func (c *Whom) names() []string { return append([]string{c.Account}, c.Also...) }
-func (c *Whom) whom() string {
-	if len(c.Also) == 0 {
-		return c.Of(c.Account)
-	}
-	return admin.Several(c.names())
-}
+func (c *Whom) whom() string    { return c.OfAll(c.Account, c.Also) }
 
 // Invite sends people an invitation by mail.
 type Invite struct {
@@ -110,7 +105,7 @@ func (c *Invite) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, er
 				err = a.invitations.mailTx(ctx, tx, d, k)
 			}
 			if err != nil {
-				return nil, about(d, len(all), err)
+				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
 			out = append(out, a.invitations.told(d, k, nil))
 		}
@@ -176,7 +171,7 @@ func (c *Letter) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, er
 		for _, d := range all {
 			k, code, err := a.invitations.issueTx(ctx, tx, issue{to: d, by: g.Name(), life: l})
 			if err != nil {
-				return nil, about(d, len(all), err)
+				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
 			out.Letters = append(out.Letters, Printed{Account: d.Name, Display: d.Display, Code: code, Link: a.invitations.link(code), Expires: k.Expires})
 		}
@@ -203,14 +198,14 @@ func (c *Uninvite) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, 
 		}
 		for _, d := range all {
 			if err := a.guard.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
-				return nil, about(d, len(all), err)
+				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
 			was, err := a.invitations.EndTx(ctx, tx, d.ID)
 			if err == nil && !was {
 				err = failure.New(failure.NotFound, "There is no invitation.")
 			}
 			if err != nil {
-				return nil, about(d, len(all), err)
+				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
 			ended++
 		}
@@ -276,37 +271,18 @@ func (a *inviteDesk) invitee(ctx context.Context, owner int64, payload []byte) (
 	return a.invitations.told(d, k, credentials), err
 }
 
-// about says of which of several accounts an error is.
-func about(d directory.Account, of int, err error) error {
-	class := failure.ClassOf(err)
-	if of < 2 || class == failure.Internal || class == failure.Unavailable {
-		return err
-	}
-	return &failure.Error{Class: class, Reason: failure.ReasonOf(err), Field: "also", Public: text.Name(d.Name) + ": " + failure.Public(err)}
-}
-
 // all finds the accounts, and refuses those who can be invited to nothing: all of them at
 // once, so that whoever chose them leaves them out at once.
 func (a *inviteDesk) all(ctx context.Context, r store.Reader, names []string, byMail bool) ([]directory.Account, error) {
-	if err := admin.CheckSeveral(names); err != nil {
+	out, err := admin.FindSeveral(ctx, r, a.people, names)
+	if err != nil {
 		return nil, err
 	}
-	var out []directory.Account
 	var without []string
-	seen := map[assurance.AccountID]bool{}
-	for _, name := range names {
-		d, err := a.people.Find(ctx, r, name)
-		if err != nil {
-			return nil, failure.New(failure.ClassOf(err), "%s: %s", text.Name(name), failure.Public(err))
-		}
-		if seen[d.ID] {
-			return nil, failure.New(failure.Invalid, "%s is named twice.", text.Name(d.Name))
-		}
-		seen[d.ID] = true
+	for _, d := range out {
 		if byMail && d.Mail == "" {
 			without = append(without, text.Name(d.Name))
 		}
-		out = append(out, d)
 	}
 	if len(without) > 0 {
 		shown := without[:min(len(without), 20)]
@@ -332,7 +308,7 @@ func (a *inviteDesk) mayInvite(ctx context.Context, tx *store.Tx, g signin.Grant
 	}
 	for _, d := range all {
 		if err := a.mayBeInvited(ctx, tx, by, d); err != nil {
-			return nil, about(d, len(all), err)
+			return nil, admin.AboutOne(d.Name, len(all)-1, err)
 		}
 	}
 	return all, nil

@@ -48,8 +48,10 @@ type desk struct {
 type End struct {
 	Account string `json:"account" arg:"" help:"Whose sessions."`
 	// Number is the session's; all of them when empty.
-	Number          string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
-	Reason          string `json:"reason,omitempty" help:"Why, for the log."`
+	Number string `json:"number,omitempty" arg:"" optional:"" help:"Which one; all of them when left out."`
+	Reason string `json:"reason,omitempty" help:"Why, for the log."`
+	// Also are further accounts, of which all sessions end.
+	Also            []string `json:"also,omitempty" name:"also" help:"A further account, of which all sessions end; give it again for more, 500 in all at most."`
 	admin.AuditText `embed:""`
 }
 
@@ -60,30 +62,42 @@ func (c *End) Object() string {
 	if c.Number != "" {
 		which = "session " + text.Name(c.Number)
 	}
-	return admin.WithReason(which+" of "+c.Of(c.Account), c.Reason)
+	return admin.WithReason(which+" of "+c.OfAll(c.Account, c.Also), c.Reason)
 }
 
 func (c *End) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
-	var d directory.Account
+	if c.Number != "" && len(c.Also) > 0 {
+		return nil, failure.At("also", failure.New(failure.Invalid, "One session is of one account; leave the number out to end all sessions of several."))
+	}
 	ended := 0
-	err := a.Change(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, &d, func(tx *store.Tx) error {
-		var err error
-		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
-			return err
+	err := a.ChangeEach(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, func(tx *store.Tx) ([]directory.Account, error) {
+		all, err := admin.FindSeveral(ctx, tx, a.people, append([]string{c.Account}, c.Also...))
+		if err != nil {
+			return nil, err
 		}
-		if err := a.stops.FinishTx(ctx, tx, d.ID); err != nil { // else its browser would begin another
-			return err
+		for _, d := range all {
+			n, err := a.end(ctx, tx, d, c.Number)
+			if err != nil {
+				return nil, admin.AboutOne(d.Name, len(c.Also), err)
+			}
+			ended += n
 		}
-		if c.Number == "" {
-			ended, err = a.endings.EndAllTx(ctx, tx, d.ID, "")
-			return err
-		}
-		there, err := a.endings.EndTx(ctx, tx, d.ID, c.Number)
-		if err == nil && !there {
-			return failure.New(failure.NotFound, "That session has ended already.")
-		}
-		ended = 1
-		return err
+		return all, nil
 	})
 	return map[string]int{"ended": ended}, err
+}
+
+// end ends one session of an account, or all, and returns how many.
+func (a *desk) end(ctx context.Context, tx *store.Tx, d directory.Account, number string) (int, error) {
+	if err := a.stops.FinishTx(ctx, tx, d.ID); err != nil { // else its browser would begin another
+		return 0, err
+	}
+	if number == "" {
+		return a.endings.EndAllTx(ctx, tx, d.ID, "")
+	}
+	there, err := a.endings.EndTx(ctx, tx, d.ID, number)
+	if err == nil && !there {
+		err = failure.New(failure.NotFound, "That session has ended already.")
+	}
+	return 1, err
 }

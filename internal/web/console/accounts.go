@@ -1,8 +1,11 @@
 package console
 
 import (
+	"cmp"
+	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"countersign/internal/admin/account"
 	"countersign/internal/admin/group"
@@ -97,26 +100,80 @@ type accountsView struct {
 	Next   string // address of the next page, or empty
 	Later  bool   // it is not the first
 	Chosen bool
+	Groups []choice
+	query  url.Values
 }
 
-var accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "ended", "Ended", "at-risk", "At risk", "suspended", "Suspended")
+var (
+	accountStates = choices("", "All accounts", "without-two-factors", "Without two factors", "dormant", "Dormant", "ended", "Ended", "at-risk", "At risk", "suspended", "Suspended")
+	pageSizes     = choices("50", "50", "25", "25", "100", "100", "200", "200", "500", "500")
+)
 
 // States are what the list can be narrowed to.
 func (accountsView) States() []choice { return accountStates }
 
+// Sizes are how many there are on a page.
+func (accountsView) Sizes() []choice { return pageSizes }
+
+// column is a heading that sorts the list.
+type column struct{ Text, Href, Sorted string }
+
+// Columns are the headings: pressing the one that the list is sorted by turns it round.
+func (a accountsView) Columns() []column {
+	var out []column
+	for _, c := range []struct{ sort, text string }{{"name", "Account"}, {"mail", "Mail"}, {"", "State"}, {"", "Groups"}, {"used", "Last used"}, {"created", "Made"}} {
+		one := column{Text: c.text}
+		if now := cmp.Or(a.query.Get("sort"), "name"); c.sort != "" {
+			q := maps.Clone(a.query)
+			q.Set("sort", c.sort)
+			switch now {
+			case c.sort:
+				one.Sorted = "ascending"
+				q.Set("sort", "-"+c.sort)
+			case "-" + c.sort:
+				one.Sorted = "descending"
+			}
+			one.Href = accountsPath + "?" + q.Encode()
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
 func (p *accountPages) list(v *visit) error {
 	q := v.r.URL.Query()
 	f := typed(q)
-	page, err := read[account.Page](v, &account.List{Query: f.text("q"), State: f.text("state"), After: q.Get("after")})
+	size, _ := strconv.Atoi(f.text("size")) // what is none is the usual one
+	page, err := read[account.Page](v, &account.List{Query: f.text("q"), State: f.text("state"), Group: f.text("group"), Sort: f.text("sort"), After: q.Get("after"), Limit: size})
 	if err != nil {
 		return err
 	}
-	view := accountsView{Form: f, Rows: rowsOf(v.desk.look, page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q") != "" || f.text("state") != ""}
+	groups, err := read[[]group.Group](v, &group.List{})
+	if err != nil {
+		return err
+	}
+	view := accountsView{Form: f, Rows: rowsOf(v.desk.look, page.Accounts), Later: q.Get("after") != "", Chosen: f.text("q")+f.text("state")+f.text("group") != "", Groups: choices("", "Any group"), query: url.Values{}}
+	for _, g := range groups {
+		view.Groups = append(view.Groups, choice{g.Name, called(g)})
+	}
+	for _, name := range []string{"q", "state", "group", "sort", "size"} {
+		if s := f.text(name); s != "" {
+			view.query.Set(name, s)
+		}
+	}
 	if page.Next != "" {
-		view.Next = accountsPath + "?" + url.Values{"q": {f.text("q")}, "state": {f.text("state")}, "after": {page.Next}}.Encode()
+		next := maps.Clone(view.query)
+		next.Set("after", page.Next)
+		view.Next = accountsPath + "?" + next.Encode()
 	}
 	return v.show(sheet{template: "accounts", title: "Accounts", here: accountsPath, data: view})
 }
+
+// First is the address of the first page of the same list.
+func (a accountsView) First() string { return accountsPath + "?" + a.query.Encode() }
+
+// Sort is what the list is sorted by.
+func (a accountsView) Sort() string { return a.query.Get("sort") }
 
 type newAccountView struct {
 	Form   *form

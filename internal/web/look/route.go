@@ -29,6 +29,8 @@ type Route struct {
 	Handler Handler
 	// Limit is the greatest body in bytes; zero is 64 KiB.
 	Limit int64
+	// File says that the form may bring a file (multipart/form-data).
+	File bool
 }
 
 const defaultLimit = 64 << 10

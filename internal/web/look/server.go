@@ -92,6 +92,10 @@ func (s *Server) serve(guardian *http.CrossOriginProtection, route Route) http.H
 	})
 }
 
+// fileInMemory is how much of an uploaded file is held; the rest is on disk until the request
+// was answered.
+const fileInMemory = 1 << 20
+
 // admit lets through what changes nothing and forms of our own.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, guardian *http.CrossOriginProtection, route Route) error {
 	if guardian == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -100,7 +104,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, guardian *http.Cr
 	if err := guardian.Check(r); err != nil {
 		return failure.Wrap(failure.Refused, err, errStrayForm.Public)
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	file := route.File && kind == "multipart/form-data"
+	if err != nil || kind != "application/x-www-form-urlencoded" && !file {
 		return failure.New(failure.Invalid, "This page takes forms only.")
 	}
 	limit := route.Limit
@@ -108,7 +114,12 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, guardian *http.Cr
 		limit = defaultLimit
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
-	if err := r.ParseForm(); err != nil {
+	if file {
+		err = r.ParseMultipartForm(fileInMemory)
+	} else {
+		err = r.ParseForm()
+	}
+	if err != nil {
 		return failure.Wrap(failure.Invalid, err, "The form could not be read; it may be too large.")
 	}
 	return s.Look.checkToken(r)
