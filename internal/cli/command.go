@@ -221,9 +221,10 @@ type (
 		} `cmd:"" help:"Who is in a group."`
 	}
 	applicationCommand struct {
-		List   do[application.List]   `cmd:""`
-		Show   do[application.Show]   `cmd:""`
-		Set    do[application.Set]    `cmd:""`
-		Remove do[application.Remove] `cmd:""`
+		List    do[application.List]   `cmd:""`
+		Show    do[application.Show]   `cmd:""`
+		Snippet applicationSnippet     `cmd:""`
+		Set     do[application.Set]    `cmd:""`
+		Remove  do[application.Remove] `cmd:""`
 	}
 )

@@ -61,6 +61,9 @@ type Description struct {
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group
+	// Guides are how what asks by this protocol is set up, one for each product, the usual
+	// one first.
+	Guides []Guide
 	// Open makes what serves the protocol. It opens no socket yet and starts nothing. Nil
 	// is for a protocol that serves nothing.
 	Open func(p Parts) (Service, error)

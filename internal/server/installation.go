@@ -16,7 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/administrators"
@@ -69,7 +69,6 @@ type Installation struct {
 	protocols      protocol.List
 	ears           *protocol.Ears
 	services       []service // of the protocols, in the list's order
-	heard          sync.Map  // the names of those that listen on addresses of their own
 	Engine         *signin.Engine
 	outbox         *notify.Outbox
 	carriers       carriers
@@ -104,6 +103,7 @@ type Installation struct {
 	Recoveries  recovery.Pieces
 	Incidents   *incident.Incidents
 	publicURL   *url.URL
+	listening   atomic.Pointer[map[string]protocol.Sockets]
 	Recovery    func() config.LocalRecovery
 	version     string
 }
@@ -242,7 +242,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
-		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
+		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err

@@ -104,15 +104,30 @@ func (in *Installation) Listen(addresses map[string][]string) (map[string]protoc
 			return nil, err
 		}
 		out[name] = sockets
-		in.heard.Store(name, true)
 	}
+	in.listening.Store(&out)
 	return out, nil
 }
 
 // unheard reports whether a protocol has addresses of its own and listens on none.
 func (in *Installation) unheard(protocol string) bool {
-	_, heard := in.heard.Load(protocol)
-	return !heard && slices.Contains(in.Listening(), protocol)
+	if open := in.listening.Load(); open != nil {
+		if _, heard := (*open)[protocol]; heard {
+			return false
+		}
+	}
+	return slices.Contains(in.Listening(), protocol)
+}
+
+// socketsOf are the addresses at which a protocol listens; none before [Installation.Listen].
+func (in *Installation) socketsOf(name string) []string {
+	var out []string
+	if open := in.listening.Load(); open != nil {
+		for _, a := range (*open)[name].Addresses {
+			out = append(out, a.String())
+		}
+	}
+	return out
 }
 
 // ServeSockets serves on sockets until ctx ends and what is in flight is finished, then

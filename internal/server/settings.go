@@ -31,6 +31,8 @@ type Settings struct {
 	PublicURL    *url.URL
 	Organisation string
 	Proxies      []netip.Prefix
+	Listen       string        // where our own pages are served, for what shows others how to ask
+	TLS          bool          // they are served with a certificate
 	Protocols    protocol.List // nil is every one there is
 	More         []Kind        // of authenticators, beside those there are
 	Passkeys     passkey.Options
@@ -77,7 +79,8 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 			return Settings{}, fmt.Errorf("database: %w", err)
 		}
 	}
-	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: time.Now, Log: log}
+	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: time.Now, Log: log,
+		Listen: c.Listen, TLS: c.TLS.Certificate != ""}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
 	s.Limits = throttle.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),

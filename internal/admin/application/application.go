@@ -34,6 +34,7 @@ func Commands() []admin.Spec {
 	return []admin.Spec{
 		admin.Looks[List]("List applications.", []application.Application{}),
 		admin.Looks[Show]("Show an application with its settings, when it was last heard from, and why requests were not served; secrets are hidden.", Shown{}),
+		admin.Looks[Snippet]("Show the configuration of a proxy or a client for an application, with its own names and addresses.", Snippets{}),
 		admin.Changes[Set]("Add or change an application.", map[string]string{}).
 			Telling("application.set", "{by} changed the application {application}"),
 		admin.Changes[Remove]("Remove an application.", map[string]string{}).
@@ -49,6 +50,8 @@ type Parts struct {
 	Applications *application.Catalogue
 	Protocols    protocol.List
 	PublicURL    *url.URL
+	// Place is where applications meet us.
+	Place protocol.Place
 	// Ears know what was heard of applications since this server started.
 	Ears *protocol.Ears
 	// Unheard reports whether a protocol needs an address of its own that this server does not
@@ -68,7 +71,7 @@ func unheard(of func(protocol string) bool, protocol string) string {
 func Desks(p Parts) []admin.Desk {
 	b := admin.NewBook(p.DB)
 	return []admin.Desk{
-		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears, p.Unheard}),
+		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears, p.Unheard, p.Place}),
 		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL, p.Unheard}),
 		admin.At(&removeDesk{b, p.Applications, p.Engine}),
 	}
@@ -80,6 +83,7 @@ type readDesk struct {
 	protocols    protocol.List
 	ears         *protocol.Ears
 	unheard      func(protocol string) bool
+	place        protocol.Place
 }
 
 // setDesk is where an application is added or changed.

@@ -85,6 +85,8 @@ type Parts struct {
 	Known func(ctx context.Context, r store.Reader) (policies.Known, error)
 	// Protocols are those that applications can ask by.
 	Protocols protocol.List
+	// Place is where applications meet us.
+	Place protocol.Place
 	// Ears know what was heard of applications.
 	Ears *protocol.Ears
 	// Engine is asked what it would decide; it is never asked for a Grant.
@@ -146,7 +148,7 @@ func groupParts(p Parts) group.Parts {
 }
 
 func applicationParts(p Parts) application.Parts {
-	return application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Ears: p.Ears, Unheard: p.Unheard}
+	return application.Parts{DB: p.DB, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, PublicURL: p.PublicURL, Place: p.Place, Ears: p.Ears, Unheard: p.Unheard}
 }
 
 // rules are the desks about the policy, what it comes to, and the log.

@@ -16,7 +16,7 @@ func Description() protocol.Description {
 		CheckCompatible: func(app application.Application, around protocol.Environment) error {
 			return CheckCompatible(app.Settings, around.Applications, around.Public)
 		},
-		Start: Start, Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
+		Start: Start, Guides: guides(), Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
 		Open: func(p protocol.Parts) (protocol.Service, error) {
 			d := New(p)
 			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil
@@ -34,6 +34,10 @@ func Description() protocol.Description {
 					{Name: "methods", Label: "Methods", Kind: protocol.Words, Spelled: strings.ToUpper},
 					{Name: "action", Label: "Action", Missing: needs},
 				}},
+			{Legend: "Where the application itself is", Folded: true, Help: "For the proxy's configuration below, and for Test it now. Nobody is let in by it.", Fields: []protocol.Field{
+				{Name: "backend", Label: "Address behind the proxy", Help: "As the proxy reaches it: http://10.0.0.7:3000."},
+				{Name: "inside", Label: "Networks inside", Kind: protocol.Words, Help: "Addresses or networks of yours where the proxy and the application are, such as 10.0.0.0/24. A test asks these and public addresses, and no others."},
+			}},
 			{Legend: "Public paths", List: "public", Row: "public", Add: "Add a public path", Folded: true,
 				Help: "They need no session, and the application is told nobody there. A path covers itself and everything under it. Guarded paths go before them.",
 				Fields: []protocol.Field{

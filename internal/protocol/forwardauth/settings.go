@@ -9,6 +9,8 @@ package forwardauth
 
 import (
 	"encoding/json"
+	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -40,6 +42,12 @@ type Settings struct {
 	// Programs are what a request may bring in its Authorization in the place of a session:
 	// [AutomationKey], [PasswordAndCode], or nothing.
 	Programs []string `json:"programs,omitempty"`
+	// Backend is where the application itself is, as its proxy reaches it:
+	// http://10.0.0.7:3000. Inside are the addresses and networks of the organisation's own in
+	// which its hosts and its backend may be. Both are for the proxy's configuration as it is
+	// shown and for the test of it, and let nobody in. Empty is not said.
+	Backend string   `json:"backend,omitempty"`
+	Inside  []string `json:"inside,omitempty"`
 }
 
 // The values of [Settings.Ambiguous].
@@ -75,10 +83,37 @@ func CheckSettings(raw json.RawMessage) error {
 	if s.Ambiguous != "" && s.Ambiguous != Refuse && s.Ambiguous != Pass {
 		return failure.New(failure.Invalid, "%q is not what can be done with ambiguous addresses; use %q or %q.", s.Ambiguous, Refuse, Pass)
 	}
-	if err := s.checkPrograms(); err != nil {
+	if err := errors.Join(s.checkPrograms(), s.checkPlaces()); err != nil {
 		return err
 	}
 	return s.checkOpenings()
+}
+
+// checkPlaces says what is wrong with where the application is.
+func (s Settings) checkPlaces() error {
+	if s.Backend != "" {
+		if _, err := backendURL(s.Backend); err != nil {
+			return err
+		}
+	}
+	_, err := s.inside()
+	return err
+}
+
+// inside reads the networks of the organisation's own.
+func (s Settings) inside() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range s.Inside {
+		p, err := netip.ParsePrefix(text)
+		if a, single := netip.ParseAddr(text); single == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil || p.Bits() < 8 || p != p.Masked() {
+			return nil, failure.New(failure.Invalid, "%q is not an address or a network such as 10.0.0.7 or 10.0.0.0/24.", text)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // Caveats says what an application's settings weaken.

@@ -28,6 +28,7 @@ func Description() protocol.Description {
 		CheckCompatible: func(app application.Application, around protocol.Environment) error {
 			return CheckCompatible(app, around.Applications, around.Groups)
 		},
+		Guides:   guides(),
 		Clash:    Clash,
 		Exposure: openings,
 		Form:     form(),

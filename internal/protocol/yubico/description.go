@@ -11,6 +11,7 @@ func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by Yubico's protocol", Document: "yubico.md", Plays: prompt.Single,
 		CheckSettings: CheckSettings,
+		Guides:        guides(),
 		Clash:         Clash,
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return protocol.Exposure{Medium: prompt.Single, Entrances: []string{"the validation protocol for " + app.Name}, Drill: "validation"}, nil

@@ -88,6 +88,10 @@ type applicationView struct {
 	Protocol string
 	// Stored is what is known of it beside the form.
 	Stored application.Shown
+	// Guide is the configuration of what asks for it; Unready says why there is none yet.
+	Guide   application.Snippets
+	Choice  *form
+	Unready string
 	// Groups are what its protocol asks for, and Protocols all that can be chosen.
 	Groups    []protocol.Group
 	Protocols protocol.List
@@ -188,7 +192,11 @@ func (p *applicationPages) show(v *visit, f *form) error {
 		f = p.filled(app.Application)
 	}
 	path := under(applicationsPath, app.Name)
-	return p.form(v, applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app.Application, ""}.Called(), Stored: app})
+	a := applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app.Application, ""}.Called(), Stored: app}
+	if err := a.guide(v); err != nil {
+		return err
+	}
+	return p.form(v, a)
 }
 
 func (p *applicationPages) form(v *visit, a applicationView) error {

@@ -80,11 +80,14 @@ addEventListener("pageshow", () => {
 // Comforts that only a script can give are hidden until there is one.
 for (const zone of document.querySelectorAll("input[data-zone]")) zone.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+// textOf is what is copied of an element: of a field what stands in it.
+const textOf = (place) => place.dataset.text ?? place.value ?? place.innerText;
+
 for (const button of document.querySelectorAll("button[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).dataset.text ?? document.getElementById(button.dataset.copy).innerText);
+    await navigator.clipboard.writeText(textOf(document.getElementById(button.dataset.copy)));
     button.textContent = "Copied";
   });
 }
