@@ -224,6 +224,7 @@ type (
 		List    do[application.List]   `cmd:""`
 		Show    do[application.Show]   `cmd:""`
 		Snippet applicationSnippet     `cmd:""`
+		Test    do[application.Test]   `cmd:""`
 		Set     do[application.Set]    `cmd:""`
 		Remove  do[application.Remove] `cmd:""`
 	}

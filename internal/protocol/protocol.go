@@ -64,6 +64,8 @@ type Description struct {
 	// Guides are how what asks by this protocol is set up, one for each product, the usual
 	// one first.
 	Guides []Guide
+	// Test finds out whether an application is set up; nil where nothing can be said.
+	Test Test
 	// Open makes what serves the protocol. It opens no socket yet and starts nothing. Nil
 	// is for a protocol that serves nothing.
 	Open func(p Parts) (Service, error)

@@ -35,6 +35,8 @@ func Commands() []admin.Spec {
 		admin.Looks[List]("List applications.", []application.Application{}),
 		admin.Looks[Show]("Show an application with its settings, when it was last heard from, and why requests were not served; secrets are hidden.", Shown{}),
 		admin.Looks[Snippet]("Show the configuration of a proxy or a client for an application, with its own names and addresses.", Snippets{}),
+		admin.Looks[Test]("Test an application: ask its own hosts as a stranger would, and say what is wrong and how to mend it.", Tested{}).
+			Telling("application.tested", "{by} tested the application {application}"),
 		admin.Changes[Set]("Add or change an application.", map[string]string{}).
 			Telling("application.set", "{by} changed the application {application}"),
 		admin.Changes[Remove]("Remove an application.", map[string]string{}).
@@ -72,6 +74,7 @@ func Desks(p Parts) []admin.Desk {
 	b := admin.NewBook(p.DB)
 	return []admin.Desk{
 		admin.At(&readDesk{p.Applications, p.Protocols, p.Ears, p.Unheard, p.Place}),
+		admin.At(&testDesk{Book: b, applications: p.Applications, protocols: p.Protocols, ears: p.Ears, place: p.Place}),
 		admin.At(&setDesk{b, p.DB, p.Groups, p.Applications, p.Protocols, p.PublicURL, p.Unheard}),
 		admin.At(&removeDesk{b, p.Applications, p.Engine}),
 	}

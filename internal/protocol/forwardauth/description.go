@@ -16,7 +16,7 @@ func Description() protocol.Description {
 		CheckCompatible: func(app application.Application, around protocol.Environment) error {
 			return CheckCompatible(app.Settings, around.Applications, around.Public)
 		},
-		Start: Start, Guides: guides(), Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
+		Start: Start, Guides: guides(), Test: test, Clash: Clash, ProxyPaths: []string{askedPath}, ForeignPaths: []string{askedPath, hostPath},
 		Open: func(p protocol.Parts) (protocol.Service, error) {
 			d := New(p)
 			return protocol.Service{Handle: d.Handle, Around: d.Around}, nil

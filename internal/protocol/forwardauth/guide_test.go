@@ -95,6 +95,7 @@ func TestPlaces(t *testing.T) {
 	for settings, good := range map[string]bool{
 		`{"hosts": ["a.example"], "backend": "http://10.0.0.7:3000", "inside": ["10.0.0.0/24", "10.1.0.1"]}`: true,
 		`{"hosts": ["a.example"], "backend": "ftp://10.0.0.7"}`:                                              false,
+		`{"hosts": ["a.example"], "inside": ["169.254.169.254"]}`:                                            false,
 		`{"hosts": ["a.example"], "inside": ["0.0.0.0/0"]}`:                                                  false,
 		`{"hosts": ["a.example"], "inside": ["10.0.0.1/24"]}`:                                                false,
 		`{"hosts": ["a.example"], "inside": ["inside.example"]}`:                                             false,

@@ -108,7 +108,7 @@ func (s Settings) inside() ([]netip.Prefix, error) {
 		if a, single := netip.ParseAddr(text); single == nil {
 			p, err = a.Prefix(a.BitLen())
 		}
-		if err != nil || p.Bits() < 8 || p != p.Masked() {
+		if err != nil || p.Bits() < 8 || p != p.Masked() || p.Addr().IsLinkLocalUnicast() || p.Addr().IsMulticast() {
 			return nil, failure.New(failure.Invalid, "%q is not an address or a network such as 10.0.0.7 or 10.0.0.0/24.", text)
 		}
 		out = append(out, p)

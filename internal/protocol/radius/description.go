@@ -29,6 +29,7 @@ func Description() protocol.Description {
 			return CheckCompatible(app, around.Applications, around.Groups)
 		},
 		Guides:   guides(),
+		Test:     test,
 		Clash:    Clash,
 		Exposure: openings,
 		Form:     form(),

@@ -1,6 +1,8 @@
 package yubico
 
 import (
+	"context"
+
 	"countersign/internal/application"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
@@ -12,7 +14,10 @@ func Description() protocol.Description {
 		Name: Protocol, Way: "by Yubico's protocol", Document: "yubico.md", Plays: prompt.Single,
 		CheckSettings: CheckSettings,
 		Guides:        guides(),
-		Clash:         Clash,
+		Test: func(_ context.Context, t protocol.Trial) []protocol.Finding {
+			return t.Overheard(t.Place.Public.String() + "/wsapi/2.0/verify")
+		},
+		Clash: Clash,
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return protocol.Exposure{Medium: prompt.Single, Entrances: []string{"the validation protocol for " + app.Name}, Drill: "validation"}, nil
 		},

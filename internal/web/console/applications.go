@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/application"
+	"countersign/internal/failure"
 	"countersign/internal/protocol"
 	"countersign/internal/web/look"
 )
@@ -38,6 +39,9 @@ func (p *applicationPages) routes() []look.Route {
 				f.values.Set("name", v.r.PathValue("name"))
 				return p.read(v, f)
 			}},
+		change{path: applicationsPath + "/{name}/test", action: "application.test", page: own, again: p.show,
+			read: func(v *visit, _ *form) admin.Command { return &application.Test{Name: v.r.PathValue("name")} },
+			done: p.tested},
 		change{path: applicationsPath + "/{name}/remove", action: "application.remove", page: own, again: p.show,
 			read: func(v *visit, _ *form) admin.Command { return &application.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error {
@@ -92,6 +96,8 @@ type applicationView struct {
 	Guide   application.Snippets
 	Choice  *form
 	Unready string
+	// Tested is what a test found, right after it.
+	Tested *application.Tested
 	// Groups are what its protocol asks for, and Protocols all that can be chosen.
 	Groups    []protocol.Group
 	Protocols protocol.List
@@ -183,7 +189,18 @@ func (p *applicationPages) unsaved(v *visit, f *form) error {
 }
 
 // application shows one application: as it is stored, or as it was typed.
-func (p *applicationPages) show(v *visit, f *form) error {
+func (p *applicationPages) show(v *visit, f *form) error { return p.showTested(v, f, nil) }
+
+// tested shows an application with what the test of it found.
+func (p *applicationPages) tested(v *visit, _ *form, answer any) error {
+	found, ok := answer.(application.Tested)
+	if !ok {
+		return failure.New(failure.Internal, "application.test answers another type")
+	}
+	return p.showTested(v, nil, &found)
+}
+
+func (p *applicationPages) showTested(v *visit, f *form, found *application.Tested) error {
 	app, err := read[application.Shown](v, &application.Show{Name: v.r.PathValue("name")})
 	if err != nil {
 		return err
@@ -192,7 +209,7 @@ func (p *applicationPages) show(v *visit, f *form) error {
 		f = p.filled(app.Application)
 	}
 	path := under(applicationsPath, app.Name)
-	a := applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app.Application, ""}.Called(), Stored: app}
+	a := applicationView{Form: f, Path: path + "/change", Name: app.Name, Called: applicationRow{app.Application, ""}.Called(), Stored: app, Tested: found}
 	if err := a.guide(v); err != nil {
 		return err
 	}

@@ -1,0 +1,121 @@
+package forwardauth
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/protocol"
+)
+
+// said is what a test of an application that has these settings says.
+func said(t *testing.T, settings string, ears *protocol.Ears) string {
+	t.Helper()
+	var out strings.Builder
+	for _, f := range test(t.Context(), protocol.Trial{Application: appOf("wiki", settings), Place: placed("http://login.test"), Ears: ears, Now: time.Now()}) {
+		if f.Works {
+			out.WriteString("good: ")
+		}
+		out.WriteString(f.Says + "\n")
+	}
+	return out.String()
+}
+
+// The promise: each thing that is wrong with a proxy is said in a sentence that says how to
+// mend it, and a page that is not guarded never passes.
+func TestTrialSays(t *testing.T) {
+	ears := protocol.NewEars()
+	for _, c := range []struct {
+		name   string
+		answer http.HandlerFunc
+		says   []string
+		never  string
+	}{
+		{"an open page", func(http.ResponseWriter, *http.Request) {}, []string{"shows its page to a stranger"}, "good:"},
+		{"a guard", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == beginPath {
+				http.Redirect(w, r, "http://login.test/forward/start", http.StatusSeeOther)
+				return
+			}
+			http.Redirect(w, r, "http://"+r.Host+beginPath+"?to=%2F", http.StatusFound)
+		}, []string{"good: A stranger", "good: The way back"}, "To mend"},
+		{"a guard without a way back", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://"+r.Host+beginPath+"?to=%2F", http.StatusFound)
+		}, []string{"do not come back"}, "good: The way back"},
+		{"another sign-in", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.test/secret-path", http.StatusFound)
+		}, []string{`"elsewhere.test"`}, "secret-path"},
+		{"no error page", func(w http.ResponseWriter, r *http.Request) {
+			ears.Hear("wiki", time.Now())
+			w.WriteHeader(http.StatusUnauthorized)
+		}, []string{"error_page 401"}, "good:"},
+		{"a missing header", func(w http.ResponseWriter, r *http.Request) {
+			ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: "no-address", Mend: mends["no-address"], Application: "wiki"}, time.Now())
+			w.WriteHeader(http.StatusForbidden)
+		}, []string{"have it send X-Forwarded-For"}, "good:"},
+		{"no Countersign", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, []string{"did not reach this server", "127.0.0.1:8080"}, "good:"},
+		{"another site", http.NotFound, []string{"answers 404"}, "good:"},
+	} {
+		s := httptest.NewServer(c.answer)
+		got := said(t, `{"hosts": ["`+strings.TrimPrefix(s.URL, "http://")+`"], "inside": ["127.0.0.0/8"]}`, ears)
+		for _, want := range c.says {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: it does not say %q:\n%s", c.name, want, got)
+			}
+		}
+		if strings.Contains(got, c.never) {
+			t.Errorf("%s: it says %q:\n%s", c.name, c.never, got)
+		}
+		s.Close()
+	}
+}
+
+// The promise: a test asks no address inside that the settings do not list, none of a cloud's
+// metadata service whatever they list, and follows no redirect.
+func TestTrialIsNoWayInside(t *testing.T) {
+	reached := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached++ }))
+	defer s.Close()
+	at := strings.TrimPrefix(s.URL, "http://")
+	_, port, _ := strings.Cut(at, ":")
+	for _, settings := range []string{
+		`{"hosts": ["` + at + `"]}`, `{"hosts": ["localhost:` + port + `"]}`, `{"hosts": ["` + at + `"], "inside": ["10.0.0.0/8"]}`,
+		`{"hosts": ["wiki.example.invalid"], "backend": "http://` + at + `"}`, `{"hosts": ["[::1]:` + port + `"]}`,
+	} {
+		if got := said(t, settings, protocol.NewEars()); strings.Contains(got, "good:") || !strings.Contains(got, "not asked") && !strings.Contains(got, "not found") {
+			t.Errorf("%s: %s", settings, got)
+		}
+	}
+	x := &tester{inside: []netip.Prefix{netip.MustParsePrefix("169.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8")}}
+	for address, good := range map[string]bool{"169.254.169.254:80": false, "[fe80::1]:80": false, "0.0.0.0:80": false, "[::ffff:10.0.0.1]:80": false, "10.0.0.1:80": false, "127.0.0.1:80": true, "93.184.215.14:443": true, "nonsense": false} {
+		if err := x.control("tcp", address, nil); (err == nil) != good {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	inner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			reached++
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusFound)
+	}))
+	defer inner.Close()
+	said(t, `{"hosts": ["`+strings.TrimPrefix(inner.URL, "http://")+`"], "inside": ["127.0.0.1"]}`, protocol.NewEars())
+	if reached != 0 {
+		t.Errorf("what was inside, or where a redirect leads, was reached %d times", reached)
+	}
+}
+
+// What a certificate is wrong in is said, and the guard is looked at all the same.
+func TestTrialOfCertificates(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	trial := protocol.Trial{Application: appOf("wiki", `{"hosts": ["`+strings.TrimPrefix(s.URL, "https://")+`"], "inside": ["127.0.0.1"]}`), Place: placed("https://login.test"), Ears: protocol.NewEars(), Now: time.Now()}
+	found := test(context.Background(), trial)
+	if len(found) != 2 || !strings.Contains(found[0].Says, "an authority that this server does not know") || !strings.Contains(found[1].Says, "shows its page to a stranger") {
+		t.Errorf("%v", found)
+	}
+}
