@@ -30,7 +30,9 @@ type Parts struct {
 	Sessions *session.Sessions
 	// Desks are where commands are done.
 	Desks []Desk
-	Now   func() time.Time
+	// Titles says in a sentence what an action does.
+	Titles func(action string) string
+	Now    func() time.Time
 }
 
 // Admin does commands.
@@ -39,11 +41,12 @@ type Admin struct {
 	people   *directory.Accounts
 	sessions *session.Sessions
 	desks    []Desk
+	titles   func(action string) string
 	now      func() time.Time
 }
 
 // New makes an Admin.
-func New(p Parts) *Admin { return &Admin{p.DB, p.Accounts, p.Sessions, p.Desks, p.Now} }
+func New(p Parts) *Admin { return &Admin{p.DB, p.Accounts, p.Sessions, p.Desks, p.Titles, p.Now} }
 
 // Command is one thing that can be asked for. Object is the exact text of what
 // it is done to: what an approval names and a person reads before approving.

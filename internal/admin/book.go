@@ -3,8 +3,10 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/directory"
@@ -59,10 +61,30 @@ func (b Book) ChangeEach(ctx context.Context, g signin.Grant, event string, deta
 // Entry is the entry of a command that a grant is for, with its exact text.
 func Entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
 	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: whole("object", g.Object())}
+	approvedBy(g, en.Detail)
 	for k, v := range detail {
 		en.Detail[k] = v
 	}
 	return en
+}
+
+// approvedBy writes down what the command was approved with. Where nothing was shown for
+// exactly it, it rode on a sign-in, and the entry says of when.
+func approvedBy(g signin.Grant, detail map[string]string) {
+	all, own, newest := g.Approval()
+	var kinds []string
+	for _, ev := range all {
+		if !slices.Contains(kinds, ev.Kind) {
+			kinds = append(kinds, ev.Kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return
+	}
+	detail["approved-with"] = strings.Join(kinds, ", ")
+	if !own {
+		detail["approved-by-session"] = newest.UTC().Format(time.RFC3339)
+	}
 }
 
 // whole writes a text into as many details as it takes, so that the log holds all of

@@ -26,11 +26,12 @@ type thingAt[D any] interface {
 }
 
 // task is a command at its desk. Preflight is nil where nothing can be said beforehand, and
-// thing where nothing needs to be told.
+// thing and tell where nothing needs to be told.
 type task struct {
 	do    func(ctx context.Context, g signin.Grant) (any, error)
 	sound func(ctx context.Context) error
 	thing func(ctx context.Context) (string, error)
+	tell  func(ctx context.Context, s *Sheet) error
 }
 
 // Desk finds the task of a command that is done there; false is a command of another.
@@ -54,6 +55,9 @@ func at[D any](c DoneAt[D], desk D) task {
 	}
 	if n, ok := c.(thingAt[D]); ok {
 		t.thing = func(ctx context.Context) (string, error) { return n.Thing(ctx, desk) }
+	}
+	if n, ok := c.(toldAt[D]); ok {
+		t.tell = func(ctx context.Context, s *Sheet) error { return n.Tell(ctx, desk, s) }
 	}
 	return t
 }

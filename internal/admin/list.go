@@ -79,6 +79,12 @@ func (l List) Find(action string) (Spec, bool) {
 	return l[i], true
 }
 
+// Title says in a sentence what an action does; empty for one of nobody's.
+func (l List) Title(action string) string {
+	s, _ := l.Find(action)
+	return s.Summary
+}
+
 // Actions are those of all commands.
 func (l List) Actions() []string { return l.those(func(Spec) bool { return true }) }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -87,6 +88,29 @@ func WithReason(what, why string) string {
 		return what
 	}
 	return what + ": " + text.OneLine(why)
+}
+
+// Span writes a length of time as people say it: "1 hour", "1 hour 30 minutes". Anything
+// below a second is left out.
+func Span(d time.Duration) string {
+	var out []string
+	for _, u := range []struct {
+		name string
+		of   time.Duration
+	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		n := d / u.of
+		d -= n * u.of
+		switch {
+		case n == 1:
+			out = append(out, "1 "+u.name)
+		case n > 1:
+			out = append(out, fmt.Sprintf("%d %ss", n, u.name))
+		}
+	}
+	if len(out) == 0 {
+		return "no time"
+	}
+	return strings.Join(out, " ")
 }
 
 // Called adds what people call something.

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/text"
 	"countersign/internal/throttle"
@@ -47,9 +48,11 @@ type Waiting struct {
 	// Source is where it was begun, or empty where that is not known. Networks are
 	// those of the policy that it is in. Familiar says that the account was let in
 	// from there within 30 days.
-	Source   string
-	Networks []string `json:",omitempty"`
-	Familiar bool     `json:",omitempty"`
+	Source string
+	// Reading is what the owner reads of Action and Object; nil shows the two.
+	Reading  *prompt.Reading `json:",omitempty"`
+	Networks []string        `json:",omitempty"`
+	Familiar bool            `json:",omitempty"`
 	Protocol string
 	Partner  string
 	Created  time.Time

@@ -208,6 +208,9 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) (in
 		}
 		return resp.StatusCode, &p
 	}
+	if at, err := time.Parse(time.RFC3339, resp.Header.Get(api.ProvedHeader)); err == nil {
+		fmt.Fprintf(os.Stderr, "You were not asked again: you had proved yourself at %s.\n", clock(at))
+	}
 	if out == nil {
 		return resp.StatusCode, nil
 	}

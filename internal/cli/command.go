@@ -69,7 +69,8 @@ func (c *client) do(ctx context.Context, cmd admin.Command) (json.RawMessage, er
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\nApprove it in your browser, within 10 minutes:\n\n  %s\n\n", words.Seen(a.Text), words.Seen(a.Page))
+	sayReading(os.Stderr, a.Text, a.Reading)
+	fmt.Fprintf(os.Stderr, "Approve it in your browser, within 10 minutes:\n\n  %s\n\n", words.Seen(a.Page))
 	if c.NoWait {
 		return nil, c.leave(a)
 	}

@@ -171,7 +171,7 @@ func (c *client) converse(ctx context.Context, turn api.TerminalAnswer) (api.Ter
 		}
 		if step.Text != "" && step.Text != said {
 			said = step.Text
-			fmt.Fprintf(os.Stderr, "This needs your approval:\n\n  %s\n\n", words.Seen(said))
+			sayReading(os.Stderr, said, step.Reading)
 		}
 		q := step.Ask[0]
 		if q.Hint != "" {

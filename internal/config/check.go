@@ -15,12 +15,30 @@ import (
 // Check returns all errors, one per line, or nil.
 func (c File) Check() error {
 	return errors.Join(
-		c.checkListen(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
+		c.checkListen(), c.checkTimeZone(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
 		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPush(), c.checkPasskeys(), c.checkCertificates(), c.checkEvents(),
 		word("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		word("log.format", c.Log.Format, "text", "json"),
 		c.checkRecovery(time.Now()),
 	)
+}
+
+// Zone is the zone of pages and mails; empty is UTC. That of the machine is no choice: it
+// has no name, and may be another on each server of an installation.
+func (c File) Zone() (*time.Location, error) {
+	if c.TimeZone == "Local" {
+		return nil, errors.New("time_zone must name a zone, such as Europe/Berlin or UTC")
+	}
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time_zone %q is no zone of the time zone database; write one as in Europe/Berlin, or UTC", c.TimeZone)
+	}
+	return zone, nil
+}
+
+func (c File) checkTimeZone() error {
+	_, err := c.Zone()
+	return err
 }
 
 func word(key, value string, words ...string) error {

@@ -27,6 +27,10 @@ type File struct {
 	PlainHTTP bool `yaml:"plain_http"`
 	// Organisation is the name in the footer of each page.
 	Organisation string `yaml:"organisation"`
+	// TimeZone is the zone in which pages, mails and messages write their times, a name of
+	// the IANA time zone database such as Europe/Berlin. It stands beside each time. What
+	// programs read, the log's export among it, stays in UTC.
+	TimeZone string `yaml:"time_zone"`
 	// Data is the folder of the database, the root key and the local socket.
 	Data string `yaml:"data"`
 	// Database is a postgres:// URL; empty is SQLite in the data folder. A

@@ -162,3 +162,12 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("%+v, %v", c.Certificates, err)
 	}
 }
+
+// The zone of pages and mails is named, and the machine's is none.
+func TestTimeZone(t *testing.T) {
+	for name, good := range map[string]bool{"": true, "UTC": true, "Europe/Berlin": true, "Local": false, "CET5": false, "../etc/passwd": false} {
+		if _, err := (File{TimeZone: name}).Zone(); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -20,6 +20,7 @@ var says = map[string]string{
 	"public_url":      "How browsers reach the pages: http or https, a host and perhaps a port, no path. It decides for which host passkeys are good: after a change of the host, no enrolled passkey works any more. Left out, it is localhost with the port of listen, which serves browsers on this machine alone.",
 	"plain_http":      "true allows an address off loopback without TLS, for a proxy on another machine that terminates TLS. The traffic between them is not encrypted.",
 	"organisation":    "Name in the footer of each page.",
+	"time_zone":       "Zone of the times in pages and mails, such as Europe/Berlin.",
 	"data":            "Folder of the SQLite database, the root key and the local socket. Only the server's user may read it.",
 	"database":        "A postgres:// URL; empty is SQLite in the data folder. Put the password into a PGPASSFILE and not here.",
 	"trusted_proxies": "Networks of the proxies whose forwarded headers count, such as 127.0.0.0/8; never everybody (0.0.0.0/0).",

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Notice is one message to one address.
@@ -36,7 +37,7 @@ type Notice struct {
 type Filler func(ctx context.Context, n Notice) (Notice, error)
 
 // Moment formats a time for notices.
-func Moment(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
+func Moment(t time.Time) string { return text.Moment(t) }
 
 // Deliver sends one notice. After an error the Sender tries again later, but not where its
 // class is Invalid: that notice can never be delivered. Unavailable says that nothing is

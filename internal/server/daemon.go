@@ -232,6 +232,10 @@ func (in *Installation) compareClocks(ctx context.Context, log *slog.Logger) err
 	return err
 }
 
+// countedAtOnce is how many pages of the log are counted for the overview at a time, so that
+// nothing else that keeps house waits long for it.
+const countedAtOnce = 25
+
 // housekeep sweeps what is over, and reads the configuration again on SIGHUP. It asks
 // nothing outside of this installation, so that nothing there holds it up.
 func (d *daemon) housekeep(ctx context.Context, s Settings) {
@@ -259,7 +263,8 @@ func (d *daemon) housekeep(ctx context.Context, s Settings) {
 			compared = now
 			err = errors.Join(err, d.in.compareClocks(ctx, s.Log))
 		}
-		err = errors.Join(err, d.in.TellUnserved(ctx, false))
+		_, uncounted := d.in.Counts.CatchUp(ctx, countedAtOnce)
+		err = errors.Join(err, uncounted, d.in.TellUnserved(ctx, false))
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("housekeeping", "error", err)
 		}

@@ -23,6 +23,7 @@ import (
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/overview"
 	"countersign/internal/admin/pass"
 	ways "countersign/internal/admin/recovery"
 	"countersign/internal/admin/setup"
@@ -79,6 +80,7 @@ type Installation struct {
 	Invitations    *pass.Invitations
 	coverage       *coverage.Kept
 	Administrators *administrators.Administrators
+	Counts         *overview.Counts
 	byMachine      *ways.Local
 	Sessions       *session.Sessions
 	Endings        *session.Endings
@@ -239,9 +241,10 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Invitations = pass.NewInvitations(pass.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Tickets: in.Tickets, Outbox: in.outbox, Notices: enrolled.Notices, Passes: in.Passes, PublicURL: s.PublicURL, Mails: s.Mails, Dormant: limits.Dormant, Now: s.Now})
 	in.coverage = coverage.NewKept(in.DB, in.Keys, catalogue)
 	in.Administrators = administrators.New(administrators.Parts{DB: in.DB, Accounts: in.Accounts, Engine: in.Engine, Outbox: in.outbox, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now})
+	in.Counts = overview.NewCounts(in.DB, s.Now)
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {

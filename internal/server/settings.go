@@ -79,7 +79,11 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 			return Settings{}, fmt.Errorf("database: %w", err)
 		}
 	}
-	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: time.Now, Log: log,
+	zone, err := c.Zone()
+	if err != nil {
+		return Settings{}, err
+	}
+	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: func() time.Time { return time.Now().In(zone) }, Log: log,
 		Listen: c.Listen, TLS: c.TLS.Certificate != ""}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
 	s.Limits = throttle.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,

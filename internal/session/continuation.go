@@ -14,6 +14,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/ticket"
 )
@@ -54,6 +55,11 @@ type Continuation struct {
 	// Says is what is done, in words for whoever proves themselves for it; empty says
 	// action and object.
 	Says string `json:",omitempty"`
+	// Reading is what is read before it is approved, where an action has more to say; nil
+	// is action and object. It is of this action and this object, or shown to nobody.
+	Reading *prompt.Reading `json:",omitempty"`
+	// Back is the page of ours that whoever thinks better of it goes to; empty is the portal.
+	Back string `json:",omitempty"`
 	// Form is what was posted, to be done once it is granted.
 	Form url.Values `json:",omitempty"`
 }
@@ -61,7 +67,7 @@ type Continuation struct {
 // travels reports whether a continuation may be in an address: it signs in, and nothing else.
 func (e Continuation) travels() bool {
 	ours := e.Application == signin.Self && e.Action != "" && e.Action != signin.SignIn
-	return e.Application != "" && !ours && e.Object == "" && !e.Looks && e.Says == "" && len(e.Form) == 0
+	return e.Application != "" && !ours && e.Object == "" && !e.Looks && e.Says == "" && e.Reading == nil && len(e.Form) == 0
 }
 
 const (

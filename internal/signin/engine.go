@@ -267,6 +267,7 @@ func (e *Engine) answer(ctx context.Context, at *attempt, reply Reply) (Step, er
 	if reply.Source.IsValid() {
 		at.Source = reply.Source
 	}
+	at.Reading = reply.Reading
 	if at.Tries++; at.Tries > e.limits.Tries {
 		return e.endings.deny(ctx, at, "too-many-tries", nil)
 	}
@@ -478,6 +479,9 @@ func (at *attempt) entry(account directory.Account, event, outcome, reason strin
 		Event: event, Outcome: outcome, Reason: reason, Account: int64(account.ID), AccountName: name,
 		Application: at.Application, Protocol: at.Protocol, Source: audit.AddressText(at.Source), Attempt: at.ID,
 		Detail: map[string]string{},
+	}
+	if at.Name == "" && account.ID != 0 { // who acts is known by now, and has not typed a name
+		en.Actor = audit.Actor{Account: int64(account.ID), Name: account.Name, Via: at.Protocol}
 	}
 	if at.Action != SignIn {
 		en.Action = at.Action

@@ -147,7 +147,11 @@ func (w *outOfBand) told(ctx context.Context, tx *store.Tx, at *attempt) (approv
 		return approval.Waiting{}, err
 	}
 	familiar, err := w.throttle.KnownSource(ctx, tx, at.Account, at.Source)
-	return approval.Waiting{Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: audit.AddressText(at.Source), Networks: rules.Networks(at.Source),
+	reading := at.Reading
+	if !reading.Of(at.Action, at.Object) {
+		reading = nil
+	}
+	return approval.Waiting{Reading: reading, Name: account.Name, Application: at.Application, Action: at.Action, Object: at.Object, Source: audit.AddressText(at.Source), Networks: rules.Networks(at.Source),
 		Familiar: familiar, Protocol: at.Protocol, Partner: at.Partner}, err
 }
 

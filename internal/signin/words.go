@@ -93,6 +93,10 @@ type Request struct {
 	// Partner is the equipment or client that asks ("nas-7"), for the audit log
 	// and, where set, bound to the attempt: an Answer must come by the same.
 	Partner string
+	// Reading is what a person reads of Action and Object where they approve them on
+	// another device; nil shows the two. It decides nothing, and one that is of something
+	// else is not shown. It is kept with what waits for that approval alone.
+	Reading *prompt.Reading `json:"-"`
 	// Carries is how many octets the protocol can carry of a ticket, where that is
 	// fewer than a cookie.
 	Carries int `json:"-"`
@@ -109,6 +113,9 @@ type Reply struct {
 	// the attempt's refuses.
 	Source  netip.Addr
 	Partner string
+	// Reading is that of the request, as [Request.Reading] has it: an attempt does not
+	// carry it.
+	Reading *prompt.Reading
 }
 
 // State is what a protocol switches on.
@@ -277,6 +284,27 @@ func (g Grant) Attempt() string { return g.read().attempt }
 
 // Evidence is what was shown. amr, acr and auth_time are computed from it.
 func (g Grant) Evidence() []assurance.Evidence { return slices.Clone(g.read().evidence) }
+
+// Approval is what was shown for what is granted: own says that something was shown for
+// exactly it, and then it is that alone. Otherwise it rides on what was shown before, the
+// newest of it at the given time.
+func (g Grant) Approval() (shown []assurance.Evidence, own bool, newest time.Time) {
+	r := g.read()
+	for _, ev := range r.evidence {
+		if ev.Act != "" && ev.Act == r.action+" "+r.object {
+			shown = append(shown, ev)
+		}
+	}
+	if own = len(shown) > 0; !own {
+		shown = slices.Clone(r.evidence)
+	}
+	for _, ev := range shown {
+		if ev.Time.After(newest) {
+			newest = ev.Time
+		}
+	}
+	return shown, own, newest
+}
 
 // Time is when it was granted.
 func (g Grant) Time() time.Time { return g.read().at }

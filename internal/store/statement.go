@@ -25,6 +25,8 @@ var chores = map[string][]string{
 	"wake":             {"insert", "update", "delete"}, // at most somebody's own app rings
 	"app_count":        {"insert", "update"},           // it only says no
 	"prompted":         {"insert", "update", "delete"}, // a statistic
+	"counted":          {"insert", "update", "delete"}, // a statistic
+	"raised":           {"insert", "delete"},           // a statistic
 	"message":          {"update", "delete"},           // to queue one is a change
 	"sent":             {"delete"},
 	"recovery_request": {"insert", "delete"}, // a number on a page; what it leads to is a change

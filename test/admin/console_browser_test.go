@@ -64,7 +64,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	servertest.Fits(t, b, "account")
 	b.Click(`form[action$="/pass"] button`)
 	b.WaitText("h1", "Approve")
-	b.WaitText("main", "person grace for 3600 seconds: met in person")
+	b.WaitText("main", "person grace for 1 hour: met in person")
 	b.Click("form[data-passkey] button")
 	b.WaitText("h1", "A pass for grace")
 	servertest.Pictures(b, "pass")

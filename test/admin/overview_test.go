@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/admin/overview"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/servertest"
@@ -83,4 +85,93 @@ func TestOverviewAndLists(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The promise: the overview begins with the alarms, whatever their outcome, then the people at
+// risk, then what there was each day. It costs the same however long the log is, and counts
+// no entry twice, also where it is shown again and again or by two servers at once.
+func TestOverviewBeginsWithAlarms(t *testing.T) {
+	for engine, w := range map[string]*servertest.World{"SQLite": servertest.NewWorld(t), "PostgreSQL": servertest.NewWorldOn(t, storetest.StartPostgres(t).DSN)} {
+		t.Run(engine, func(t *testing.T) {
+			w.EnrollCodes("ada")
+			secret := w.Administrator("root").Secret
+			root := w.Person()
+			root.Comes("root", secret)
+			root.Get("/console")
+			for _, says := range []string{"Alarms of the last 14 days", "None.", "Sign-ins by day"} {
+				root.Sees(says)
+			}
+			mallory := w.Person()
+			for range 3 {
+				mallory.Get("/sign-in")
+				mallory.SignIn("ada", "000000")
+			}
+			servertest.RaiseRisk(w, "ada")
+			hostile := "<img src=x onerror=alert(1)>"
+			err := w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+				return errors.Join(
+					tx.Record(audit.Entry{Event: "alarm.guessing", Outcome: audit.OK, Application: hostile, Reason: "source"}),
+					tx.Record(audit.Entry{Event: "signin.refused", Outcome: audit.Refused, AccountName: hostile, Reason: hostile}),
+					tx.Record(audit.Entry{Event: "signin.granted", Outcome: audit.OK, AccountName: hostile, Detail: map[string]string{"shown": hostile}}))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbered(t, w)
+			root.Get("/console")
+			for _, says := range []string{"Somebody is guessing at", "at risk", "Refused, by reason", "What people showed", "Every day in numbers", "UTC"} {
+				root.Sees(says)
+			}
+			at := func(s string) int { return strings.Index(root.Page, s) }
+			if !(at("Alarms of the last") < at("What needs attention") && at("What needs attention") < at("Sign-ins by day") && at("Sign-ins by day") < at("Refused lately")) {
+				t.Error("the overview does not begin with the alarms")
+			}
+			if strings.Contains(root.Page, "<img") {
+				t.Error("a name became markup")
+			}
+			before := count(t, w)
+			done := make(chan error)
+			for range 4 {
+				go func() {
+					_, err := w.Counts.CatchUp(t.Context(), 10)
+					done <- err
+				}()
+			}
+			for range 4 {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			if after := count(t, w); after != before {
+				t.Errorf("%d were counted, and then %d", before, after)
+			}
+			if _, err := overview.NewCounts(w.DB, w.Now).CatchUp(t.Context(), 10); err != nil || count(t, w) != before {
+				t.Errorf("another server counted again: %v", err)
+			}
+		})
+	}
+}
+
+// numbered waits until every entry has its number.
+func numbered(t *testing.T, w *servertest.World) {
+	t.Helper()
+	for {
+		entries, err := w.DB.AuditLog().Entries(t.Context(), store.Filter{Newest: true, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries[0].Seq >= 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// count is all that was counted.
+func count(t *testing.T, w *servertest.World) (n int64) {
+	t.Helper()
+	if err := w.DB.QueryRow(t.Context(), `select coalesce(sum(n), 0) from counted where day >= 0`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -7,6 +7,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ func Desks(p Parts) []admin.Desk {
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
-		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
+		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.DB, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
 		admin.At(&importDesk{b, m, p.DB, p.Accounts, p.Groups, again{p.Accounts}, p.Tickets, s}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget, p.DB}),
 	}
@@ -186,6 +187,16 @@ type Create struct {
 	Kind    string   `json:"kind,omitempty" help:"person, or service for a program." default:"person" enum:"person,service"`
 	Ends    string   `json:"ends,omitempty" help:"From when on it gets nothing: after 10m, 24h or 90d, or at a moment such as 2026-12-31T18:00:00Z. Never when left out."`
 	Groups  []string `json:"groups,omitempty" name:"group" help:"A group it is in from the start; give it again for more."`
+}
+
+// Tell says what stands where something was left out.
+func (c *Create) Tell(_ context.Context, _ *makeDesk, s *admin.Sheet) error {
+	s.Says("kind", cmp.Or(c.Kind, directory.Person))
+	s.Says("ends", cmp.Or(c.Ends, never))
+	if len(c.Groups) == 0 {
+		s.Says("groups", "none")
+	}
+	return nil
 }
 
 func (c *Create) Action() string { return "account.create" }

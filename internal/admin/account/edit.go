@@ -23,6 +23,7 @@ type editDesk struct {
 	guard.Guard
 	shown
 	again   again
+	db      store.Reader
 	engine  *signin.Engine
 	notices *enrollment.Notices
 	under   underWay
@@ -41,6 +42,13 @@ func (c *Rename) Action() string { return "account.rename" }
 func (c *Rename) About() *string { return &c.Name }
 func (c *Rename) Object() string {
 	return admin.WithReason(c.Of(c.Name)+", name "+text.Name(c.Name)+" becomes "+text.Name(c.To), c.Reason)
+}
+
+// Tell says what the account is called now.
+func (c *Rename) Tell(ctx context.Context, a *editDesk, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	s.Was("to", d.Name)
+	return err
 }
 
 func (c *Rename) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, error) {
@@ -92,6 +100,13 @@ func (c *SetDisplay) Object() string {
 	return admin.WithReason(what, c.Reason)
 }
 
+// Tell says what people call the account now.
+func (c *SetDisplay) Tell(ctx context.Context, a *editDesk, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	s.Was("display", d.Display)
+	return err
+}
+
 func (c *SetDisplay) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, error) {
 	return a.edit(ctx, g, edit{event: "account.display-set", name: c.Name, reason: c.Reason, subject: "Your account is called something else",
 		do: func(tx *store.Tx, d directory.Account) (directory.Account, was, error) {
@@ -116,6 +131,17 @@ func (c *SetMail) Object() string {
 		what = c.Of(c.Name) + ", without a mail address"
 	}
 	return admin.WithReason(what, c.Reason)
+}
+
+// Tell says where notices go now.
+func (c *SetMail) Tell(ctx context.Context, a *editDesk, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	if err != nil {
+		return err
+	}
+	mails, err := a.people.Mails(ctx, a.db, d.ID)
+	s.Was("mail", strings.Join(mails, ", "))
+	return err
 }
 
 // Do also ends what was on its way to the old address and to whoever may hold the new one: a

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -99,6 +100,17 @@ func (c *SetEnd) Action() string { return "account.set-end" }
 func (c *SetEnd) About() *string { return &c.Name }
 func (c *SetEnd) Object() string {
 	return admin.WithReason(c.Of(c.Name)+" "+end(c.Ends).words(), c.Reason)
+}
+
+// Tell says when the account ends until now.
+func (c *SetEnd) Tell(ctx context.Context, a *stateDesk, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	if err != nil {
+		return err
+	}
+	s.Was("ends", logged(d.Ends))
+	s.Says("ends", cmp.Or(c.Ends, never))
+	return nil
 }
 
 // Preflight says what is wrong with the end, and that somebody would be missed.

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -64,6 +65,25 @@ func (c *Suspend) Action() string { return "account.suspend" }
 func (c *Suspend) About() *string { return &c.Name }
 func (c *Suspend) Object() string { return admin.WithReason(c.OfAll(c.Name, c.Also), c.Reason) }
 
+// Tell says what becomes of the account.
+func (c *Suspend) Tell(ctx context.Context, a *stateDesk, s *admin.Sheet) error {
+	return a.tell(ctx, c.Name, directory.Suspended, s)
+}
+
+// tell says what becomes of an account's state.
+func (a *stateDesk) tell(ctx context.Context, name, state string, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, name)
+	if err != nil {
+		return err
+	}
+	now := d.State
+	if now == directory.Active && d.Idle(a.now()) > a.dormant {
+		now = "dormant"
+	}
+	s.Adds(prompt.Field{Name: "State", Before: now, After: state})
+	return nil
+}
+
 // Preflight says that somebody would be missed.
 func (c *Suspend) Preflight(ctx context.Context, a *stateDesk) error {
 	for _, name := range append([]string{c.Name}, c.Also...) {
@@ -96,6 +116,11 @@ func (c *Resume) Action() string { return "account.resume" }
 func (c *Resume) About() *string { return &c.Name }
 func (c *Resume) Object() string { return admin.WithReason(c.Of(c.Name), c.Reason) }
 
+// Tell says what becomes of the account.
+func (c *Resume) Tell(ctx context.Context, a *stateDesk, s *admin.Sheet) error {
+	return a.tell(ctx, c.Name, directory.Active, s)
+}
+
 func (c *Resume) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {
 	return a.setState(ctx, g, []string{c.Name}, "account.resumed", c.Reason, func(d *directory.Account) error {
 		if d.ID == g.Account() {
@@ -124,6 +149,15 @@ func (c *ClearRisk) Action() string { return "account.clear-risk" }
 func (c *ClearRisk) About() *string { return &c.Name }
 func (c *ClearRisk) Object() string {
 	return admin.WithReason(c.Of(c.Name)+" is at risk no more", c.Reason)
+}
+
+// Tell says since when the account is at risk.
+func (c *ClearRisk) Tell(ctx context.Context, a *stateDesk, s *admin.Sheet) error {
+	d, err := a.people.Find(ctx, a.db, c.Name)
+	if err == nil && !d.Risk.IsZero() {
+		s.Adds(prompt.Field{Name: "At risk", Before: "since " + d.Risk.UTC().Format(time.RFC3339), After: "no"})
+	}
+	return err
 }
 
 func (c *ClearRisk) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, error) {

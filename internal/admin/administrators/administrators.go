@@ -133,7 +133,7 @@ func (a *Administrators) warnOne(ctx context.Context, one signin.Administrator) 
 		if err != nil {
 			return err
 		}
-		body := fmt.Sprintf(what.body, one.Name, notify.Moment(one.Until()), a.publicURL)
+		body := fmt.Sprintf(what.body, one.Name, notify.Moment(one.Until().In(a.now().Location())), a.publicURL)
 		if err := a.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: what.subject, Body: body}); err != nil {
 			return err
 		}

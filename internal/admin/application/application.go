@@ -7,6 +7,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -202,6 +204,22 @@ func (c *Set) Action() string { return "application.set" }
 // serves no others and shows no secret.
 func (c *Set) Object() string {
 	sum := sha256.Sum256(c.Settings)
+	what := c.named() + ", settings " + hex.EncodeToString(sum[:16])
+	if c.Base != "" {
+		return what + ", built on version " + text.Name(c.Base)
+	}
+	return what + ", new"
+}
+
+// Said is the text without the digests.
+func (c *Set) Said() string {
+	if c.Base == "" {
+		return c.named() + ", new"
+	}
+	return c.named()
+}
+
+func (c *Set) named() string {
 	what := admin.Called("application "+text.Name(c.Name), c.Title)
 	tier := c.Tier
 	if tier == "" {
@@ -214,10 +232,27 @@ func (c *Set) Object() string {
 	if len(c.Over) > 0 {
 		what += ", with a part of what belongs to " + admin.Listed(c.Over)
 	}
-	if what += ", settings " + hex.EncodeToString(sum[:16]); c.Base != "" {
-		return what + ", built on version " + text.Name(c.Base)
+	return what
+}
+
+// Tell compares the application with the one that is there, setting by setting. Of a secret
+// it says only that it changes.
+func (c *Set) Tell(ctx context.Context, a *setDesk, s *admin.Sheet) error {
+	s.Rows("base")
+	s.Says("tier", cmp.Or(c.Tier, application.Standard))
+	old, err := a.applications.Get(ctx, c.Name)
+	if err != nil && failure.ClassOf(err) != failure.NotFound {
+		return err
 	}
-	return what + ", new"
+	for field, was := range map[string]string{"title": old.Title, "kind": old.Kind, "tier": old.Tier, "protocol": old.Protocol, "vouches": old.Vouches} {
+		s.Was(field, was)
+	}
+	rows, err := admin.Values(old.Settings, c.Settings, a.protocols.Secret)
+	if err != nil {
+		rows = []prompt.Field{{Name: "Settings", After: "they cannot be read"}} // and are refused when it is done
+	}
+	s.Rows("settings", rows...)
+	return nil
 }
 
 // application is what is to be saved. Settings may say of a secret that it is

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"countersign/internal/admin"
 	"countersign/internal/failure"
 )
 
 // HiddenSecret stands for a secret that is not shown. Where settings that are to
 // be saved say it, the stored secret of the same place stays.
-const HiddenSecret = "(hidden)"
+const HiddenSecret = admin.Hidden
 
 // keepSecrets puts the stored secrets back where the settings say that they are
 // hidden. The same place is the same keys, and in a list the element of the same

@@ -87,11 +87,19 @@ func (c *Seen) Object() string {
 	return admin.WithReason(what, c.Reason)
 }
 
+// Tell says which alarms are meant.
+func (c *Seen) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	if c.Until == "" {
+		s.Says("until", "now: all of them")
+	}
+	return nil
+}
+
 func (c *Seen) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if c.Reason == "" {
 		return nil, failure.At("reason", failure.New(failure.Invalid, "Say what came of it."))
 	}
-	until, err := instant("until", c.Until)
+	until, err := a.instant("until", c.Until)
 	if err != nil {
 		return nil, err
 	}

@@ -35,17 +35,20 @@ type Parts struct {
 	DB        *store.DB
 	Accounts  *directory.Accounts
 	Strangers *signin.Strangers
+	// Now is the clock; a day and a time without a zone are in its zone.
+	Now func() time.Time
 }
 
 // Desk is where the log is read and signed.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB, p.Accounts, p.Strangers})
+	return admin.At(&desk{p.DB, p.Accounts, p.Strangers, p.Now})
 }
 
 type desk struct {
 	db        *store.DB
 	people    *directory.Accounts
 	strangers *signin.Strangers
+	now       func() time.Time
 }
 
 // Search searches the log, newest first.
@@ -105,20 +108,21 @@ func (c *Search) filter(ctx context.Context, a *desk) (store.Filter, error) {
 		f.Account = int64(d.ID)
 	}
 	var err error
-	if f.Since, err = instant("since", c.Since); err != nil {
+	if f.Since, err = a.instant("since", c.Since); err != nil {
 		return f, err
 	}
-	f.Until, err = instant("until", c.Until)
+	f.Until, err = a.instant("until", c.Until)
 	return f, err
 }
 
-// instant reads a day or a moment; empty is no bound.
-func instant(field, text string) (time.Time, error) {
+// instant reads a day or a moment; empty is no bound. What names no zone is in the zone of
+// the installation.
+func (a *desk) instant(field, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	for _, form := range []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04"} {
-		if t, err := time.Parse(form, text); err == nil {
+		if t, err := time.ParseInLocation(form, text, a.now().Location()); err == nil {
 			return t, nil
 		}
 	}

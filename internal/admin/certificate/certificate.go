@@ -21,6 +21,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -78,11 +79,23 @@ func (c *Assign) About() *string { return &c.Account }
 // Object names the certificate by its subject, issuer and number, and by its whole
 // content.
 func (c *Assign) Object() string {
-	return admin.WithReason(certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
+	sum := sha256.Sum256([]byte(c.Certificate))
+	return admin.WithReason("certificate "+hex.EncodeToString(sum[:16])+" of "+certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
 }
 
+// Said is the text without the digest.
+func (c *Assign) Said() string {
+	return admin.WithReason("certificate of "+certificateText(c.Certificate)+" to "+c.Of(c.Account), c.Note)
+}
+
+// Tell says whose the certificate is.
+func (c *Assign) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Rows("certificate", prompt.Field{Name: "Certificate", After: certificateText(c.Certificate)})
+	return nil
+}
+
+// certificateText names what a certificate says.
 func certificateText(written string) string {
-	sum := sha256.Sum256([]byte(written))
 	block, _ := pem.Decode([]byte(written))
 	if block == nil {
 		return "something that is no certificate"
@@ -91,7 +104,7 @@ func certificateText(written string) string {
 	if err != nil {
 		return "something that is no certificate"
 	}
-	return fmt.Sprintf("certificate %s of %s from %s, serial %X", hex.EncodeToString(sum[:16]), text.Quote(leaf.Subject.String()), text.Quote(leaf.Issuer.String()), leaf.SerialNumber)
+	return fmt.Sprintf("%s from %s, serial %X", text.Quote(leaf.Subject.String()), text.Quote(leaf.Issuer.String()), leaf.SerialNumber)
 }
 
 // Preflight says what keeps the certificate from being of use here.

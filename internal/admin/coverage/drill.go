@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"countersign/internal/admin"
 	"countersign/internal/attack"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
@@ -36,6 +38,15 @@ func (c *DrillRecord) Action() string { return "drill.record" }
 
 // Object names the report by its digest.
 func (c *DrillRecord) Object() string { return "drill report " + c.digest()[:32] }
+
+// Said is the text without the digest.
+func (c *DrillRecord) Said() string { return "the signed report of a drill" }
+
+// Tell says how long the report is. What it says is believed by its signature alone.
+func (c *DrillRecord) Tell(_ context.Context, _ *keepDesk, s *admin.Sheet) error {
+	s.Says("report", fmt.Sprintf("%d bytes, signed by whoever ran it", len(c.Report)))
+	return nil
+}
 
 func (c *DrillRecord) digest() string {
 	sum := sha256.Sum256([]byte(c.Report))

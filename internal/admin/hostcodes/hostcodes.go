@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -73,6 +74,12 @@ type Handed struct {
 func (c *Issue) Action() string { return "offline.issue" }
 func (c *Issue) Object() string {
 	return admin.WithReason(fmt.Sprintf("a list of %d codes for %s on %s, in the place of any before", c.count(), text.Name(c.Login), text.Name(c.Host)), c.Note)
+}
+
+// Tell says how many codes there will be.
+func (c *Issue) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Says("codes", strconv.Itoa(c.count()))
+	return nil
 }
 
 func (c *Issue) count() int {
@@ -139,7 +146,16 @@ func (c *Reconcile) Action() string { return "offline.reconcile" }
 // Object names the file by its digest: there are secrets in it.
 func (c *Reconcile) Object() string {
 	sum := sha256.Sum256([]byte(c.File))
-	return fmt.Sprintf("what was used on %s, file %s", text.Name(c.Host), hex.EncodeToString(sum[:16]))
+	return c.Said() + ", file " + hex.EncodeToString(sum[:16])
+}
+
+// Said is the text without the digest.
+func (c *Reconcile) Said() string { return "what was used on " + text.Name(c.Host) }
+
+// Tell says how long the file is: there are secrets in it.
+func (c *Reconcile) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Says("file", fmt.Sprintf("%d lines, which hold secrets", strings.Count(strings.TrimRight(c.File, "\n"), "\n")+1))
+	return nil
 }
 
 func (c *Reconcile) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,6 +89,12 @@ func (c *Issue) Action() string { return "key.issue" }
 func (c *Issue) About() *string { return &c.Account }
 func (c *Issue) Object() string {
 	return admin.WithReason(fmt.Sprintf("key for %s, %d days, from %s, for %s", c.Of(c.Account), c.days(), admin.Listed(c.Networks), admin.Listed(c.Actions)), c.Note)
+}
+
+// Tell says how long the key lives.
+func (c *Issue) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Says("days", strconv.Itoa(c.days()))
+	return nil
 }
 
 func (c *Issue) days() int {

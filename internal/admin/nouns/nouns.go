@@ -79,6 +79,7 @@ type Parts struct {
 	Tickets        *ticket.Tickets
 	Coverage       *coverage.Kept
 	Administrators *administrators.Administrators
+	Counts         *overview.Counts
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	// Known are the names that a policy may mention.
@@ -112,7 +113,7 @@ type Parts struct {
 
 // New makes what does them.
 func New(p Parts) *admin.Admin {
-	return admin.New(admin.Parts{DB: p.DB, Accounts: p.Accounts, Sessions: p.Sessions, Desks: slices.Concat(people(p), things(p), rules(p)), Now: p.Now})
+	return admin.New(admin.Parts{DB: p.DB, Accounts: p.Accounts, Sessions: p.Sessions, Desks: slices.Concat(people(p), things(p), rules(p)), Titles: Commands().Title, Now: p.Now})
 }
 
 // people are the desks about accounts and what they sign in with.
@@ -159,9 +160,9 @@ func rules(p Parts) []admin.Desk {
 		policy.Desks(rules),
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
-			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Carriers: p.Carriers, Mails: p.Invitations.Mails(), Dormant: p.Dormant, Now: p.Now}),
+			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Counts: p.Counts, Carriers: p.Carriers, Mails: p.Invitations.Mails(), Dormant: p.Dormant, Now: p.Now}),
 			site.Desk(site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
 				Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules)}),
-			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers}),
+			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers, Now: p.Now}),
 		})
 }

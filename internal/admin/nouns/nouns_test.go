@@ -35,7 +35,7 @@ func TestEveryCommandHasADesk(t *testing.T) {
 	if done(stranger{}) != 0 {
 		t.Error("a command of another room is done")
 	}
-	at := map[string]map[string]string{"Do": {}, "Preflight": {}, "Thing": {}}
+	at := map[string]map[string]string{"Do": {}, "Preflight": {}, "Thing": {}, "Tell": {}}
 	files, err := filepath.Glob("../*/*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestEveryCommandHasADesk(t *testing.T) {
 	if len(at["Do"]) != len(Commands()) || len(at["Preflight"]) < 12 || len(at["Thing"]) < 5 {
 		t.Errorf("%d of %d commands, %d and %d that say something beforehand: the test has lost its way", len(at["Do"]), len(Commands()), len(at["Preflight"]), len(at["Thing"]))
 	}
-	for _, what := range []string{"Preflight", "Thing"} {
+	for _, what := range []string{"Preflight", "Thing", "Tell"} {
 		for command, desk := range at[what] {
 			if at["Do"][command] != desk {
 				t.Errorf("%s is done at %s, and has its %s at %s", command, at["Do"][command], what, desk)

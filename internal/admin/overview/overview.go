@@ -12,6 +12,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/admin/administrators"
 	"countersign/internal/application"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
@@ -33,6 +34,7 @@ type Parts struct {
 	Applications   *application.Catalogue
 	Cases          *recovery.Cases
 	Administrators *administrators.Administrators
+	Counts         *Counts
 	// Carriers says what is wrong with each service that takes messages to people; nil
 	// knows of none.
 	Carriers func() []string
@@ -44,7 +46,7 @@ type Parts struct {
 
 // Desk is where the command is done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Carriers, p.Mails, p.Dormant, p.Now})
+	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Counts, p.Carriers, p.Mails, p.Dormant, p.Now})
 }
 
 type desk struct {
@@ -56,6 +58,7 @@ type desk struct {
 	applications *application.Catalogue
 	cases        *recovery.Cases
 	whoCan       *administrators.Administrators
+	counts       *Counts
 	carriers     func() []string
 	mails        bool
 	dormant      time.Duration
@@ -101,6 +104,13 @@ type Overview struct {
 	Carriers []string `json:"carriers,omitempty"`
 	// MailOff says that the server that answers sends no mail: notices wait.
 	MailOff bool `json:"mail_off,omitempty"`
+	// Raised are the newest alarms of the last 14 days, and Days what there was on each of
+	// them. Counting says that the log is longer than what was counted of it yet.
+	Raised []audit.Entry `json:"raised,omitempty"`
+	Days   []Day         `json:"days,omitempty"`
+	// Lately is what was refused among the newest entries of the log.
+	Lately   []audit.Entry `json:"refused_lately,omitempty"`
+	Counting bool          `json:"counting,omitempty"`
 	// Clock says what is wrong with this server's clock, or nothing.
 	Clock string `json:"clock,omitempty"`
 }
@@ -148,8 +158,36 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 		return nil, err
 	}
 	o.Alarms = len(alarms)
+	if err := a.lately(ctx, &o); err != nil {
+		return nil, err
+	}
 	err = a.log(ctx, &o)
 	return o, err
+}
+
+const (
+	// mostRaised is how many alarms are told.
+	mostRaised = 8
+	// pagesAtOnce is how much of the log is counted while somebody waits for it. The
+	// server counts by itself, so that there is rarely more.
+	pagesAtOnce = 2
+)
+
+// lately fills in what there was in the last days.
+func (a *desk) lately(ctx context.Context, o *Overview) error {
+	all, err := a.counts.CatchUp(ctx, pagesAtOnce)
+	if err != nil && a.condition.Halted() == nil { // nothing is written then, and what was counted is shown
+		return err
+	}
+	o.Counting = !all
+	if o.Days, err = a.counts.Days(ctx); err != nil {
+		return err
+	}
+	if o.Raised, err = a.counts.Alarms(ctx, mostRaised); err != nil {
+		return err
+	}
+	o.Lately, err = a.counts.refusedLately(ctx)
+	return err
 }
 
 // administrators fills in who is left to administer.

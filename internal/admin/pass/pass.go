@@ -7,6 +7,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -106,11 +107,17 @@ type Pass struct {
 func (c *Issue) Action() string { return "pass.issue" }
 func (c *Issue) About() *string { return &c.Account }
 func (c *Issue) Object() string {
-	seconds := c.Lifetime
-	if seconds == 0 {
-		seconds = int(enrollment.PassDefault / time.Second)
-	}
-	return admin.WithReason(fmt.Sprintf("%s for %d seconds", c.Of(c.Account), seconds), c.Note)
+	return admin.WithReason(c.Of(c.Account)+" for "+admin.Span(time.Duration(c.seconds())*time.Second), c.Note)
+}
+
+// Tell says how long the pass lives.
+func (c *Issue) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Says("lifetime", admin.Span(time.Duration(c.seconds())*time.Second))
+	return nil
+}
+
+func (c *Issue) seconds() int {
+	return cmp.Or(c.Lifetime, int(enrollment.PassDefault/time.Second))
 }
 
 func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
+	"countersign/internal/prompt"
 	"countersign/internal/protocol"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -192,7 +194,25 @@ type Change struct {
 func (c *Change) Action() string { return "policy.change" }
 func (c *Change) Object() string {
 	sum := sha256.Sum256([]byte(c.Body))
-	return fmt.Sprintf("policy document %s of %d lines, built on version %d", hex.EncodeToString(sum[:16]), strings.Count(strings.TrimRight(c.Body, "\n"), "\n")+1, c.Base)
+	return fmt.Sprintf("policy document %s of %d lines, built on version %d", hex.EncodeToString(sum[:16]), c.lines(), c.Base)
+}
+
+// Said is the text without the digest.
+func (c *Change) Said() string {
+	return fmt.Sprintf("policy document of %d lines, built on version %d", c.lines(), c.Base)
+}
+
+func (c *Change) lines() int { return strings.Count(strings.TrimRight(c.Body, "\n"), "\n") + 1 }
+
+// Tell compares the document with the one that is in force, line by line.
+func (c *Change) Tell(ctx context.Context, a *changeDesk, s *admin.Sheet) error {
+	now, err := a.rules.Latest(ctx, a.db)
+	if err != nil && !errors.Is(err, signin.ErrNoPolicy) && !errors.Is(err, directory.ErrTampered) {
+		return err
+	}
+	s.Rows("body", admin.Lines(now.Body, c.Body)...)
+	s.Rows("base", prompt.Field{Name: "Version", Before: strconv.FormatInt(now.Version, 10), After: strconv.FormatInt(now.Version+1, 10)})
+	return nil
 }
 
 // builtOn refuses a document that was not built on the version that is in force.

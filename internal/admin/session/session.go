@@ -65,6 +65,14 @@ func (c *End) Object() string {
 	return admin.WithReason(which+" of "+c.OfAll(c.Account, c.Also), c.Reason)
 }
 
+// Tell says which sessions end.
+func (c *End) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	if c.Number == "" {
+		s.Says("number", "all of them")
+	}
+	return nil
+}
+
 func (c *End) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	if c.Number != "" && len(c.Also) > 0 {
 		return nil, failure.At("also", failure.New(failure.Invalid, "One session is of one account; leave the number out to end all sessions of several."))

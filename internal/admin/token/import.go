@@ -59,8 +59,16 @@ type Batch struct {
 	File   string `json:"file,omitempty" help:"The file's name, for the log."`
 }
 
-func (b *Batch) text() string {
-	return fmt.Sprintf("%d tokens from %s, SHA-256 %s", b.Count, text.Quote(b.File), text.Name(b.Digest))
+func (b *Batch) text() string { return b.Said() + ", SHA-256 " + text.Name(b.Digest) }
+
+// Said is the text without the digest.
+func (b *Batch) Said() string { return fmt.Sprintf("%d tokens from %s", b.Count, text.Quote(b.File)) }
+
+// Tell leaves out what only machines compare: by what the parts are found, and their digest.
+func (c *Import) Tell(_ context.Context, _ *fileDesk, s *admin.Sheet) error {
+	s.Rows("upload")
+	s.Rows("digest")
+	return nil
 }
 
 func (b *Batch) sent() tokens.Batch {

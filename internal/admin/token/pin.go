@@ -6,6 +6,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -30,6 +31,12 @@ func (c *PIN) Action() string { return "token.pin" }
 
 func (c *PIN) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
+}
+
+// Tell says what happens to the PIN.
+func (c *PIN) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Rows("none", prompt.Field{Name: "PIN", After: map[bool]string{true: "none", false: "a new first one, which its owner must change"}[c.None]})
+	return nil
 }
 
 // Object says what happens to the PIN.

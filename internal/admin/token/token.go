@@ -15,6 +15,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -178,6 +179,23 @@ func (c *Assign) Object() string {
 	return admin.WithReason("token "+text.Name(c.Serial)+" to "+c.Of(c.Account), c.Note)
 }
 
+// Tell says where the token is until now. Codes that open something are shown to nobody.
+func (c *Assign) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
+	if c.Codes != "" {
+		s.Says("codes", "two codes that it shows now")
+	}
+	return a.tell(ctx, c.Serial, tokens.Assigned, s)
+}
+
+// tell says what becomes of a token.
+func (a *desk) tell(ctx context.Context, serial, state string, s *admin.Sheet) error {
+	t, err := a.stock.Get(ctx, a.db, serial)
+	if err == nil {
+		s.Adds(prompt.Field{Name: "State", Before: t.State, After: state})
+	}
+	return err
+}
+
 func (c *Assign) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
 	var out Token
@@ -223,6 +241,11 @@ func (c *Revoke) Object() string {
 	return admin.WithReason(named(c.Serial, c.AuditText)+", for good", c.Reason)
 }
 
+// Tell says what becomes of the token.
+func (c *Revoke) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
+	return a.tell(ctx, c.Serial, tokens.Revoked, s)
+}
+
 func (c *Revoke) Preflight(ctx context.Context, a *desk) error {
 	return a.spare(ctx, c.Serial, signin.Everything)
 }
@@ -244,6 +267,11 @@ func (c *Lost) Thing(ctx context.Context, a *desk) (string, error) {
 }
 func (c *Lost) Object() string {
 	return admin.WithReason(named(c.Serial, c.AuditText)+" is lost", c.Reason)
+}
+
+// Tell says what becomes of the token.
+func (c *Lost) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
+	return a.tell(ctx, c.Serial, tokens.Lost, s)
 }
 
 func (c *Lost) Preflight(ctx context.Context, a *desk) error {
@@ -268,6 +296,11 @@ func (c *Return) Thing(ctx context.Context, a *desk) (string, error) {
 }
 func (c *Return) Object() string {
 	return admin.WithReason(named(c.Serial, c.AuditText)+" comes back", c.Reason)
+}
+
+// Tell says what becomes of the token.
+func (c *Return) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
+	return a.tell(ctx, c.Serial, tokens.Returned, s)
 }
 
 func (c *Return) Preflight(ctx context.Context, a *desk) error {
@@ -318,6 +351,14 @@ func (c *Resync) Action() string { return "token.resync" }
 func (c *Resync) Thing(ctx context.Context, a *desk) (string, error) {
 	return a.ownerOf(ctx, c.Serial)
 }
+
+// Tell leaves out when the codes came, and shows no code.
+func (c *Resync) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Rows("received")
+	s.Says("codes", "two codes that it showed one after the other")
+	return nil
+}
+
 func (c *Resync) Object() string { return named(c.Serial, c.AuditText) + ", by two of its codes" }
 
 func (c *Resync) Receive(now time.Time) { c.Received = now.UTC().Truncate(time.Second) }

@@ -74,7 +74,7 @@ type API struct {
 // New prepares the API.
 func New(p Parts) *API {
 	c := &caller{browser: p.Browser, sessions: p.Sessions}
-	q := &waiting{tickets: p.Tickets, caller: c, publicURL: p.PublicURL, now: p.Now}
+	q := &waiting{tickets: p.Tickets, admin: p.Admin, caller: c, publicURL: p.PublicURL, now: p.Now}
 	h := &sessions{caller: c, sessions: p.Sessions, endings: p.Endings, admin: p.Admin}
 	cmds := &commands{engine: p.Engine, admin: p.Admin, caller: c, waiting: q}
 	in := &logins{tickets: p.Tickets, endings: p.Endings, caller: c, waiting: q, sessions: h}

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/ticket"
@@ -21,9 +22,10 @@ type Approval struct {
 	// Page is for the browser, Wait is what to ask the API with.
 	Page string `json:"page"`
 	Wait string `json:"wait"`
-	// Text is what is approved, word for word.
-	Text    string    `json:"text"`
-	Expires time.Time `json:"expires"`
+	// Text is what is approved, word for word, and Reading the same for people.
+	Text    string          `json:"text"`
+	Reading *prompt.Reading `json:"reading,omitempty"`
+	Expires time.Time       `json:"expires"`
 }
 
 // ApprovalWait asks after an approval.
@@ -51,6 +53,8 @@ const (
 type pending struct {
 	Action, Object string
 	Input          json.RawMessage `json:",omitempty"`
+	// Reading is what the person reads of it; nil for a sign-in.
+	Reading *prompt.Reading `json:",omitempty"`
 	// Account is whose approval it must be; zero for anybody's own sign-in.
 	Account int64
 	// Wait is what the answer goes to. Challenge, Redirect and Agent are of a
@@ -64,6 +68,7 @@ type pending struct {
 // waiting keeps what a browser is to approve, and answers the client that waits for it.
 type waiting struct {
 	tickets   *ticket.Tickets
+	admin     *admin.Admin
 	caller    *caller
 	publicURL *url.URL
 	now       func() time.Time
@@ -108,13 +113,17 @@ func (q *waiting) await(r *http.Request, s admin.Spec, cmd admin.Command) (any, 
 	if err != nil {
 		return nil, err
 	}
+	reading, err := q.admin.Reading(r.Context(), cmd)
+	if err != nil {
+		return nil, err
+	}
 	wait := ticket.NewSecret()
-	code, err := q.keep(r, pending{Action: s.Action, Object: cmd.Object(), Input: input, Account: int64(held.Account), Wait: wait})
+	code, err := q.keep(r, pending{Action: s.Action, Object: cmd.Object(), Input: input, Reading: reading, Account: int64(held.Account), Wait: wait})
 	if err != nil {
 		return nil, err
 	}
 	_, err = q.tickets.Issue(r.Context(), ticket.Spec{Kind: waitingKind, Owner: int64(held.Account), Lifetime: approveLife, Secret: wait})
-	return Approval{Page: q.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Expires: q.now().Add(approveLife).Truncate(time.Second)}, err
+	return Approval{Page: q.page(code), Wait: wait, Text: s.Action + ": " + cmd.Object(), Reading: reading, Expires: q.now().Add(approveLife).Truncate(time.Second)}, err
 }
 
 // poll answers once, and says in between that it is still waiting.
@@ -254,7 +263,7 @@ func (a *approvals) approve(w http.ResponseWriter, r *http.Request) error {
 	case signin.Granted:
 		return a.approvedBy(w, r, step.Grant, p, code)
 	case signin.Ask:
-		return a.browser.Prove(w, r, session.Continuation{Action: p.Action, Object: p.Object, Form: url.Values{codeField: {code}}, Return: donePath})
+		return a.browser.Prove(w, r, session.Continuation{Action: p.Action, Object: p.Object, Reading: p.Reading, Back: approvePath + "?" + url.Values{codeField: {code}}.Encode(), Form: url.Values{codeField: {code}}, Return: donePath})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }

@@ -4,12 +4,17 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"time"
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 )
+
+// ProvedHeader stands in the answer to a change for which nothing was asked: when what it was
+// done by was shown.
+const ProvedHeader = "Countersign-Proved-At"
 
 // commands does what admin's list has, at once or when it is approved.
 type commands struct {
@@ -22,12 +27,13 @@ type commands struct {
 // command does one command: at once where the session or the key is enough, and
 // otherwise after a browser has approved its text.
 func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request) (any, error) {
-	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
 		cmd := s.New()
 		if err := read(r, cmd); err != nil {
 			return nil, err
 		}
-		if key, reference := bearer(r); key == "" && reference == "" {
+		key, reference := bearer(r)
+		if key == "" && reference == "" {
 			return nil, signInNeeded // before anything is read for a stranger
 		}
 		if err := a.admin.Prepare(r.Context(), cmd); err != nil {
@@ -43,6 +49,9 @@ func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request
 		}
 		switch step.State {
 		case signin.Granted:
+			if _, own, at := step.Grant.Approval(); key == "" && !own && !s.Reads && !at.IsZero() {
+				w.Header().Set(ProvedHeader, at.UTC().Format(time.RFC3339))
+			}
 			return a.do(r, step.Grant, cmd)
 		case signin.Ask:
 			if s.Reads {

@@ -35,10 +35,12 @@ type TerminalStep struct {
 	Ask []TerminalPrompt `json:"ask,omitempty"`
 	// Text is what is approved with the answers, word for word; it comes with the
 	// first question.
-	Text    string   `json:"text,omitempty"`
-	Ticket  string   `json:"ticket,omitempty"`
-	Session *Session `json:"session,omitempty"`
-	Answer  any      `json:"answer,omitempty"`
+	Text string `json:"text,omitempty"`
+	// Reading is Text for people.
+	Reading *prompt.Reading `json:"reading,omitempty"`
+	Ticket  string          `json:"ticket,omitempty"`
+	Session *Session        `json:"session,omitempty"`
+	Answer  any             `json:"answer,omitempty"`
 }
 
 // TerminalPrompt is one question; any one of them can be answered.
@@ -77,16 +79,23 @@ func (a *terminals) terminal(_ http.ResponseWriter, r *http.Request) (any, error
 		}
 		action, object = cmd.Action(), cmd.Object()
 	}
-	step, err := a.turn(r, in, action, object)
+	var reading *prompt.Reading
+	if cmd != nil {
+		var err error
+		if reading, err = a.admin.Reading(r.Context(), cmd); err != nil {
+			return nil, err
+		}
+	}
+	step, err := a.turn(r, in, signin.Request{Action: action, Object: object, Reading: reading})
 	if err != nil {
 		return nil, err
 	}
 	switch step.State {
 	case signin.Ask:
 		if in.Ticket != "" {
-			cmd = nil // the ticket may be of something else, and what its bearer may not ask for is not told
+			reading = nil // the ticket may be of something else, and what its bearer may not ask for is not told
 		}
-		return asked(step, cmd), nil
+		return asked(step, reading), nil
 	case signin.Granted:
 		return a.settled(r, step.Grant, in, cmd, action, object)
 	}
@@ -103,12 +112,13 @@ func parse(c TerminalCommand) (admin.Command, error) {
 }
 
 // turn begins the attempt or answers its question.
-func (a *terminals) turn(r *http.Request, in TerminalAnswer, action, object string) (signin.Step, error) {
+func (a *terminals) turn(r *http.Request, in TerminalAnswer, wanted signin.Request) (signin.Step, error) {
 	if in.Ticket != "" {
 		answer := prompt.Answer{Authenticator: in.Authenticator, Text: in.Text}
-		return a.engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.caller.source(r), Partner: terminalPartner})
+		return a.engine.Answer(r.Context(), in.Ticket, signin.Reply{Answer: answer, Source: a.caller.source(r), Partner: terminalPartner, Reading: wanted.Reading})
 	}
-	req := a.caller.request(r, action, object)
+	req := a.caller.request(r, wanted.Action, wanted.Object)
+	req.Reading = wanted.Reading
 	req.Name, req.Medium, req.Partner = in.Name, prompt.Line, terminalPartner
 	if in.Command == nil {
 		req.Session = ""
@@ -122,10 +132,10 @@ func (a *terminals) turn(r *http.Request, in TerminalAnswer, action, object stri
 // sign-in pages.
 const terminalPartner = "terminal"
 
-func asked(step signin.Step, cmd admin.Command) TerminalStep {
+func asked(step signin.Step, reading *prompt.Reading) TerminalStep {
 	out := TerminalStep{Ticket: step.Ticket}
-	if cmd != nil {
-		out.Text = cmd.Action() + ": " + cmd.Object()
+	if reading != nil {
+		out.Text, out.Reading = reading.Action+": "+reading.Object, reading
 	}
 	for _, p := range step.Prompts {
 		if p.Number != "" && p.Kind != prompt.OutOfBand {

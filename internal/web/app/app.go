@@ -19,7 +19,9 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/signin"
+	"countersign/internal/text"
 	"countersign/internal/web/challenge"
 	"countersign/internal/web/look"
 )
@@ -174,8 +176,10 @@ type found struct {
 	Text        string `json:"text"`
 	Application string `json:"application"`
 	Action      string `json:"action,omitempty"`
-	Name        string `json:"name"`
-	From        string `json:"from"`
+	// Reading is what is read in place of Action, where there is more to say.
+	Reading *prompt.Reading `json:"reading,omitempty"`
+	Name    string          `json:"name"`
+	From    string          `json:"from"`
 	// Place is what is known of From.
 	Place   string `json:"place,omitempty"`
 	By      string `json:"by"`
@@ -191,9 +195,9 @@ func (a *App) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := found{ID: wait.ID, Text: wait.Text(), Application: wait.Application, Name: wait.Name, From: wait.Source, Place: wait.Place(), By: wait.Protocol, Created: wait.Created.UTC().Format("15:04:05 UTC")}
+	out := found{ID: wait.ID, Text: wait.Text(), Application: wait.Application, Name: wait.Name, From: wait.Source, Place: wait.Place(), By: wait.Protocol, Created: text.Hour(a.frame.In(wait.Created))}
 	if wait.Action != signin.SignIn {
-		out.Action = wait.Action + " " + wait.Object
+		out.Action, out.Reading = wait.Action+" "+wait.Object, wait.Reading
 	}
 	if wait.Partner != "" {
 		out.By += " " + wait.Partner

@@ -121,8 +121,19 @@ func (c *player) continuation(w http.ResponseWriter, r *http.Request) session.Co
 
 func (c *player) request(r *http.Request, e session.Continuation) signin.Request {
 	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
-		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser}
+		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser, Reading: readingOf(e)}
 }
+
+// readingOf is what is read of a continuation; nil where there is none of exactly it.
+func readingOf(e session.Continuation) *prompt.Reading {
+	if !e.Reading.Of(e.Action, e.Object) {
+		return nil
+	}
+	return e.Reading
+}
+
+// backOf is where whoever thinks better of a continuation goes to.
+func backOf(e session.Continuation) string { return cmp.Or(e.Back, "/account") }
 
 // show begins an attempt, or goes on with the one that the browser is in. Whose
 // session is enough goes on at once, and nothing is written.
@@ -173,7 +184,7 @@ func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
 		req.Session, req.Name, req.Opening = "", name, []prompt.Answer{a}
 		step, err = c.engine.Begin(r.Context(), req)
 	} else {
-		step, err = c.engine.Answer(r.Context(), ticket, signin.Reply{Answer: a, Source: c.browser.Source(r)})
+		step, err = c.engine.Answer(r.Context(), ticket, signin.Reply{Answer: a, Source: c.browser.Source(r), Reading: readingOf(e)})
 	}
 	if err != nil {
 		return err
@@ -188,6 +199,8 @@ type view struct {
 	Who            string
 	Signed, Partly bool
 	Action         bool
+	Reading        *prompt.Reading // in place of Object, where an action has more to say
+	Back           string          // where to go instead
 	First          bool
 	Known          string // the kind among what is typed that is only known
 	Passkey        *prompt.Prompt
@@ -258,7 +271,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Object: c.browser.saysOf(e), Name: name, Action: ours(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
+		v := view{Object: c.browser.saysOf(e), Name: name, Action: ours(e), Reading: readingOf(e), Back: backOf(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
 		if e.Application != signin.Self {
 			v.Title = c.prospects.Title(r.Context(), e.Application)
 		}
@@ -367,7 +380,14 @@ func (c *player) press(w http.ResponseWriter, r *http.Request, e session.Continu
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
 	}
-	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: map[string]string{"Says": c.browser.saysOf(e), "To": e.Return}})
+	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: pressView{c.browser.saysOf(e), e.Return, readingOf(e), backOf(e)}})
+}
+
+// pressView is what a person presses a button for. Says is its exact text.
+type pressView struct {
+	Says, To string
+	Reading  *prompt.Reading
+	Back     string
 }
 
 func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {

@@ -229,7 +229,7 @@ func (p *accountPages) key(v *visit, k key.Key) error {
 
 // good says until when something can be used.
 func good(until, now time.Time) string {
-	return "once, until " + look.Moment(until) + " (" + look.Until(until, now) + ")"
+	return "once, until " + look.Moment(until.In(now.Location())) + " (" + look.Until(until, now) + ")"
 }
 
 // Shown pairs each session with what was shown in it, in words.

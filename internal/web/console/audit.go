@@ -32,6 +32,7 @@ type auditView struct {
 	Entries []told
 	Next    string
 	Later   bool
+	Zone    string
 }
 
 // Outcomes and Events are what can be chosen; an event is the beginning of one.
@@ -62,7 +63,7 @@ func (p *auditPages) search(v *visit) error {
 			return err
 		}
 	}
-	view := auditView{Form: f, Entries: tellAll(v.desk.look, page.Entries), Later: before != 0}
+	view := auditView{Form: f, Entries: tellAll(v.desk.look, page.Entries), Later: before != 0, Zone: v.desk.look.Zone()}
 	if page.Next > 0 {
 		next := url.Values{"before": {strconv.FormatInt(page.Next, 10)}}
 		for _, name := range searched {

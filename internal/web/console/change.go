@@ -76,7 +76,11 @@ func (c change) post(v *visit) error {
 		if step.Reason == "no-session" {
 			return v.again(f)
 		}
-		return v.desk.browser.Prove(v.w, v.r, session.Continuation{Action: cmd.Action(), Object: cmd.Object(), Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
+		reading, err := v.desk.admin.Reading(v.r.Context(), cmd)
+		if err != nil {
+			return err
+		}
+		return v.desk.browser.Prove(v.w, v.r, session.Continuation{Action: cmd.Action(), Object: cmd.Object(), Reading: reading, Back: v.back, Return: v.r.URL.EscapedPath() + approvedPath, Form: v.r.PostForm})
 	}
 	return failure.Refuse(step.Reason, step.Public)
 }

@@ -145,7 +145,13 @@ type signInFirst struct{ continuation session.Continuation }
 func (*signInFirst) Error() string { return "the person must sign in first" }
 
 // done goes on to a page of ours and says there what was done.
-func (v *visit) done(path, note string) error { return v.desk.look.Done(v.w, v.r, path, note) }
+// Where nothing was asked for it, because the person had signed in just before, it says so.
+func (v *visit) done(path, note string) error {
+	if _, own, at := v.g.Approval(); !own && !at.IsZero() {
+		note += " You were not asked again: you had proved yourself " + look.Ago(at, v.desk.look.Now()) + "."
+	}
+	return v.desk.look.Done(v.w, v.r, path, note)
+}
 
 // under joins a name to a path, as one segment.
 func under(path, name string) string {

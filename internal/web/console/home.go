@@ -6,7 +6,6 @@ import (
 	"countersign/internal/admin/account"
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/overview"
-	"countersign/internal/audit"
 	"countersign/internal/web/look"
 )
 
@@ -23,9 +22,14 @@ func (p *homePage) routes() []look.Route {
 
 type homeView struct {
 	overview.Overview
-	Form   *form
-	Weak   []accountRow
-	Alarms []told
+	Form *form
+	// Risky are accounts whose owner reported something, and Weak those without two factors.
+	Risky, Weak []accountRow
+	// Alarms are those of the last days, and Refusals the newest.
+	Alarms, Refusals []told
+	// Charts are what there was by day.
+	Charts charts
+	Zone   string
 	// Tampered is what was changed in the database from outside.
 	Tampered []tamperedRow
 }
@@ -42,7 +46,7 @@ func (r tamperedRow) Owner() string { return under(accountsPath, r.Account) }
 
 // Calm reports whether nothing needs attention.
 func (h homeView) Calm() bool {
-	return h.Overview.Alarms == 0 && h.Halted == "" && h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0 && len(h.Carriers) == 0
+	return h.Overview.Alarms == 0 && len(h.Alarms) == 0 && h.Halted == "" && h.WithoutTwoFactors == 0 && h.Dormant == 0 && h.Suspended == 0 && h.AtRisk == 0 && h.Recoveries == 0 && len(h.Carriers) == 0
 }
 
 // mostShown is how much of each list the overview shows.
@@ -53,26 +57,25 @@ func (p *homePage) show(v *visit) error {
 	if err != nil {
 		return err
 	}
-	weak, err := read[account.Page](v, &account.List{State: "without-two-factors", Limit: mostShown})
-	if err != nil {
-		return err
-	}
-	refused, err := read[logs.Page](v, &logs.Search{Outcome: audit.Refused, Limit: 5 * mostShown})
-	if err != nil {
-		return err
+	view := homeView{Overview: o, Form: typed(nil), Zone: v.desk.look.Zone(), Alarms: tellAll(v.desk.look, o.Raised)}
+	view.Charts = chartsOf(o.Days, reasonWords, v.desk.look.Kinds)
+	for state, into := range map[string]*[]accountRow{"at-risk": &view.Risky, "without-two-factors": &view.Weak} {
+		page, err := read[account.Page](v, &account.List{State: state, Limit: mostShown})
+		if err != nil {
+			return err
+		}
+		*into = rowsOf(v.desk.look, page.Accounts)
 	}
 	alarms, err := read[logs.AlarmPage](v, &logs.Alarms{})
 	if err != nil {
 		return err
 	}
-	var tampered []tamperedRow
 	for _, a := range alarms.Alarms[:min(len(alarms.Alarms), 5*mostShown)] {
-		tampered = append(tampered, tamperedRow{a})
+		view.Tampered = append(view.Tampered, tamperedRow{a})
 	}
-	lately := slices.DeleteFunc(refused.Entries, asked)
-	lately = lately[:min(len(lately), mostShown)]
-	return v.show(sheet{template: "home", title: "Overview", here: homePath,
-		data: homeView{Overview: o, Form: typed(nil), Weak: rowsOf(v.desk.look, weak.Accounts), Alarms: tellAll(v.desk.look, lately), Tampered: tampered}})
+	lately := slices.DeleteFunc(o.Lately, asked)
+	view.Refusals = tellAll(v.desk.look, lately[:min(len(lately), mostShown)])
+	return v.show(sheet{template: "home", title: "Overview", here: homePath, data: view})
 }
 
 // Small makes a count fit for a sentence.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
@@ -18,7 +19,9 @@ type told struct {
 	audit.Entry
 	Words string
 	Class string // bad, warn, good or empty
-	Facts []pair
+	// By is who did it, With by what way, and About to whom or to what.
+	By, With, About string
+	Facts           []pair
 }
 
 type pair struct{ Name, Value string }
@@ -26,7 +29,7 @@ type pair struct{ Name, Value string }
 func tellAll(l *look.Look, entries []audit.Entry) []told {
 	out := make([]told, len(entries))
 	for i, e := range entries {
-		out[i] = told{Entry: e, Words: tell(e, l.Kinds), Class: classOf(e), Facts: facts(e)}
+		out[i] = told{Entry: e, Words: tell(e, l.Kinds), Class: classOf(e), By: doer(e), With: means(e), About: about(e), Facts: facts(e, l.Kinds)}
 	}
 	return out
 }
@@ -44,21 +47,6 @@ func classOf(e audit.Entry) string {
 // asked reports whether an entry is the first half of an approval and no
 // refusal: somebody wanted to do something and was asked to prove themselves.
 func asked(e audit.Entry) bool { return e.Event == "action.refused" && e.Reason == "step-up" }
-
-// reasons are the stable words of refusals in plain ones.
-var reasons = map[string]string{
-	"": "no reason given", "last-administrator": "nobody could administer after that", "a-person-must": "an automation key cannot do that", "privileged": "only an administrator may",
-	"own-pass": "it was for themselves", "own-authenticator": "it was for themselves", "wrong": "it was wrong", "replayed": "it was used before", "stale": "it was of another time", "ahead": "the token was too far ahead",
-	"malformed": "it was no code", "disabled": "switched off after too many wrong answers", "delayed": "too soon after wrong answers", "account-budget": "too many wrong answers",
-	"not-administrator": "only administrators may", "nothing-enrolled": "nothing is set up that is enough there", "suspended": "the account is suspended", "ended": "the account has ended",
-	"dormant": "the account is dormant", "unknown-name": "there is no such account", "step-up": "it must be proved again", "not-enough": "not enough was shown",
-	"signed-in-since": "they signed in as usual meanwhile", "set-up-since": "they have set up a way to sign in meanwhile",
-	"no-certificate": "the browser showed no card", "unknown-certificate": "nobody added that card", "unknown-authority": "the card is of no authority that is trusted here", "expired": "it has expired, or begins later",
-	"revoked": "it was revoked", "wrong-usage": "the card is not made for signing in", "weak-key": "the card's key is too weak", "no-name": "the card has not exactly one name", "other-key": "the card has another key than the one that was added",
-	"other-name": "the card names somebody else", "wrong-challenge": "it was shown for another sign-in", "unhandled-extension": "the card or its authority has a critical extension that is not handled here",
-	"revocation-unreachable": "whether it was revoked cannot be asked", "revocation-stale": "what says which are revoked has expired", "revocation-missing": "nothing says which of its authority are revoked",
-	"opener-no-longer-may": "whoever vouched is not at the help desk any more", "too-many-passes": "three passes were taken",
-}
 
 // sentences are what happened, by event. [tell] fills in what is in braces: {who} is the
 // account, {by} who did it, {where} the application, and {detail.x} a detail. Those of what
@@ -168,8 +156,8 @@ func tell(e audit.Entry, kinds func(list string) string) string {
 	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {
 		where += ", to " + e.Action
 	}
-	words := map[string]string{"who": cmp.Or(e.AccountName, "somebody"), "by": cmp.Or(e.Actor.Name, "somebody"), "where": where,
-		"reason": cmp.Or(reasons[e.Reason], e.Reason), "action": cmp.Or(e.Action, "something"), "application": cmp.Or(e.Detail["application"], e.Application)}
+	words := map[string]string{"who": cmp.Or(e.AccountName, nobody(e)), "by": doer(e), "where": where,
+		"reason": reasonWords(e.Reason), "action": cmp.Or(e.Action, "something"), "application": cmp.Or(e.Detail["application"], e.Application)}
 	for k, v := range e.Detail {
 		switch k {
 		case "shown":
@@ -177,27 +165,121 @@ func tell(e audit.Entry, kinds func(list string) string) string {
 		case "authenticator":
 			v, _, _ = strings.Cut(v, "/")
 			v = kinds(v)
+		case "table":
+			v = cmp.Or(tables[v], v)
 		}
 		words["detail."+k] = v
 	}
 	// What an entry does not say leaves no trace.
 	s = blanks.ReplaceAllStringFunc(s, func(b string) string { return words[strings.Trim(b, "{}")] })
 	s = strings.TrimRight(strings.TrimSpace(s), ":")
+	if strings.HasPrefix(s, stranger) || strings.HasPrefix(s, unknownName) { // which is nobody's name
+		s = "A" + s[1:]
+	}
 	if n := e.Detail["count"]; n != "" && e.Detail["last"] != "" { // summed up
 		s += ", " + n + " times"
 	}
-	return s
+	return s + approval(e, kinds)
+}
+
+// approval says what a change was approved with, and truthfully where nothing was asked for
+// it because its doer had signed in just before.
+func approval(e audit.Entry, kinds func(list string) string) string {
+	with := e.Detail["approved-with"]
+	if with == "" {
+		return ""
+	}
+	shown, err := time.Parse(time.RFC3339, e.Detail["approved-by-session"])
+	if err != nil {
+		return " (approved with " + kinds(with) + ")"
+	}
+	if e.Actor.Via == "api" && with == "apikey" {
+		return " (with an automation key)"
+	}
+	before := "just before"
+	if d := e.At.Sub(shown); d >= time.Minute {
+		before = strings.TrimSuffix(look.Ago(shown, e.At), " ago") + " before"
+	}
+	return " (not asked again: " + kinds(with) + " was shown " + before + ")"
+}
+
+// stranger is who is not known.
+const stranger = "a stranger"
+
+// unknownName is who typed a name that nobody has.
+const unknownName = "an unknown name"
+
+// nobody is what an account is called that no entry names.
+func nobody(e audit.Entry) string {
+	if e.Reason == "unknown-name" {
+		return unknownName
+	}
+	return stranger
+}
+
+// doer is who did it: a person, a key, or Countersign by itself.
+func doer(e audit.Entry) string {
+	name := e.Actor.Name
+	switch {
+	case name == "system":
+		return "Countersign"
+	case name == "", name == "somebody", strings.HasPrefix(name, "session "):
+		if e.AccountName != "" && (e.Actor.Account == 0 || e.Actor.Account == e.Account) {
+			return e.AccountName
+		}
+		return stranger
+	}
+	if key, ok := strings.CutPrefix(name, "api-key "); ok {
+		return "the automation key " + key
+	}
+	return name
+}
+
+// ways are by what something was done, in words.
+var ways = map[string]string{"browser": "in a browser", "api": "by the command line or the API", "app": "in the app", "radius": "by RADIUS", "forward-auth": "by forward-auth",
+	"socket": "on the server itself", "command line": "on the server itself", "mail": "by a mail", "notice": "by a mail", "push": "by a push", "sms": "by SMS", "yubico": "by Yubico's protocol", "certificate": "with a card",
+	"start": "at its start", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
+
+// means is by what something was done.
+func means(e audit.Entry) string {
+	via := cmp.Or(e.Actor.Via, e.Protocol)
+	return cmp.Or(ways[via], via)
+}
+
+// about is to whom or to what something was done; empty where it is to nobody.
+func about(e audit.Entry) string {
+	for _, one := range []string{e.AccountName, e.Detail["application"], e.Detail["group"], e.Detail["serial"], e.Detail["host"]} {
+		if one != "" {
+			return one
+		}
+	}
+	if e.Application != "" && e.Application != audit.Self {
+		return e.Application
+	}
+	return ""
 }
 
 // facts is everything that an entry says, in the order in which people ask.
-func facts(e audit.Entry) []pair {
-	all := []pair{{"Event", e.Event}, {"Outcome", e.Outcome}, {"Reason", e.Reason}, {"Account", e.AccountName}, {"Done by", e.Actor.Name}, {"Way in", e.Actor.Via},
+func facts(e audit.Entry, kinds func(list string) string) []pair {
+	all := []pair{{"Event", e.Event}, {"Outcome", outcomes[e.Outcome]}, {"Reason", ""}, {"Account", e.AccountName}, {"Done by", doer(e)}, {"Way in", means(e)},
 		{"Application", e.Application}, {"Protocol", e.Protocol}, {"From", e.Source}, {"Action", e.Action}, {"Attempt", e.Attempt}}
+	if e.Reason != "" {
+		all[2].Value = reasonWords(e.Reason)
+	}
 	for _, k := range sortedKeys(e.Detail) {
-		all = append(all, pair{k, e.Detail[k]})
+		v := e.Detail[k]
+		switch k {
+		case "shown", "approved-with":
+			v = kinds(v)
+		case "table":
+			v = cmp.Or(tables[v], v)
+		}
+		all = append(all, pair{detailName(k), v})
 	}
 	return slices.DeleteFunc(all, func(p pair) bool { return p.Value == "" })
 }
+
+var outcomes = map[string]string{audit.OK: "done", audit.Refused: "refused", audit.Failed: "failed"}
 
 func sortedKeys(m map[string]string) []string {
 	var out []string

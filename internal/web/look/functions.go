@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"strings"
 	"time"
+
+	"countersign/internal/text"
 )
 
 // functions are what every template may call.
@@ -13,7 +15,7 @@ func (l *Look) functions() template.FuncMap {
 		"asset":  l.assets.path,
 		"ago":    func(t time.Time) template.HTML { return l.stamp(t, Ago(t, l.Now())) },
 		"until":  func(t time.Time) template.HTML { return l.stamp(t, Until(t, l.Now())) },
-		"moment": func(t time.Time) template.HTML { return l.stamp(t, Moment(t)) },
+		"moment": func(t time.Time) template.HTML { return l.stamp(t, Moment(l.In(t))) },
 		"qr":     QR,
 		"plural": plural,
 		"join":   strings.Join,
@@ -26,18 +28,24 @@ func (l *Look) functions() template.FuncMap {
 	}
 }
 
-// stamp marks up a moment: words to read, the exact time beside them. The
-// script shows it in the reader's own time zone.
+// stamp marks up a moment: words to read, the exact time beside them in the zone of the
+// installation.
 func (l *Look) stamp(t time.Time, words string) template.HTML {
 	if t.IsZero() {
 		return "never"
 	}
-	u := t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, u.Format(time.RFC3339), Moment(u), template.HTMLEscapeString(words)))
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, t.UTC().Format(time.RFC3339), Moment(l.In(t)), template.HTMLEscapeString(words)))
 }
 
-// Moment writes a time for people, in UTC because the server knows no better.
-func Moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+// Zone names the zone of the installation, in which every page writes its times: that of its
+// clock.
+func (l *Look) Zone() string { return text.Zone(l.Now().Location()) }
+
+// In is a time in the zone of the installation.
+func (l *Look) In(t time.Time) time.Time { return t.In(l.Now().Location()) }
+
+// Moment writes a time for people, in the zone that it is in, and names it.
+func Moment(t time.Time) string { return text.Moment(t) }
 
 // Ago says how long ago a moment was.
 func Ago(t, now time.Time) string {
@@ -50,7 +58,7 @@ func Ago(t, now time.Time) string {
 	case d < 30*24*time.Hour:
 		return plural(int(d/(24*time.Hour)), "day", "days") + " ago"
 	}
-	return t.UTC().Format("2 January 2006")
+	return t.In(now.Location()).Format("2 January 2006")
 }
 
 // Until says how long it is to a moment.
@@ -64,7 +72,7 @@ func Until(t, now time.Time) string {
 	case d < 48*time.Hour:
 		return "in " + span(d)
 	}
-	return "on " + t.UTC().Format("2 January 2006")
+	return "on " + t.In(now.Location()).Format("2 January 2006")
 }
 
 func span(d time.Duration) string {

@@ -42,6 +42,22 @@ type Page struct {
 	Data any
 }
 
+// manyLinks is from how many links on a phone folds them into a menu.
+const manyLinks = 7
+
+// Many reports whether a phone folds the links into a menu.
+func (p Page) Many() bool { return len(p.Links) >= manyLinks }
+
+// Place is the link that the page is under, in words; empty where it is under none.
+func (p Page) Place() string {
+	for _, l := range p.Links {
+		if l.Here {
+			return l.Text
+		}
+	}
+	return ""
+}
+
 // Link is an entry of the navigation.
 type Link struct {
 	Href, Text string

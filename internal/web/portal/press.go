@@ -49,9 +49,9 @@ func (p *Portal) shown(r *http.Request, g signin.Grant, e session.Continuation) 
 		return v, err
 	}
 	v.Title, v.Lede, v.Button = "Remove a way to sign in", "You cannot sign in with it any more after this.", "Remove it"
-	v.Facts = []fact{{"Name", a.Label}, {"Kind", a.Title}, {"Added", look.Moment(a.Created)}}
+	v.Facts = []fact{{"Name", a.Label}, {"Kind", a.Title}, {"Added", look.Moment(p.frame.look.In(a.Created))}}
 	if !a.Used.IsZero() {
-		v.Facts = append(v.Facts, fact{"Last used", look.Moment(a.Used)})
+		v.Facts = append(v.Facts, fact{"Last used", look.Moment(p.frame.look.In(a.Used))})
 	}
 	return v, nil
 }
@@ -65,7 +65,7 @@ func (p *Portal) reported(r *http.Request, g signin.Grant, v *pressView) error {
 	for _, l := range lines {
 		if e := l.Entry; strconv.FormatInt(e.Seq, 10) == v.Object {
 			v.Title, v.Lede, v.Button = "This was not me", "Somebody else did this:", "It was not me"
-			v.Facts = []fact{{"What", l.Words}, {"When", look.Moment(e.At)}}
+			v.Facts = []fact{{"What", l.Words}, {"When", look.Moment(p.frame.look.In(e.At))}}
 			if e.Source != "" {
 				v.Facts = append(v.Facts, fact{"From", e.Source})
 			}

@@ -106,6 +106,27 @@ async function scan() {
 }
 const canScan = async () => navigator.mediaDevices && (await window.BarcodeDetector?.getSupportedFormats())?.includes("qr_code");
 
+const made = (name, text) => Object.assign(document.createElement(name), { textContent: text ?? "" });
+
+// reading shows what an action sets, each thing with what it is until then. All of it is
+// text, and no word of it is left out.
+function reading(r) {
+  at("reading").hidden = !r;
+  at("sets").replaceChildren();
+  at("does").textContent = r?.title ?? "";
+  at("to").textContent = r?.text ?? "";
+  const compares = r?.fields?.some((f) => f.before);
+  for (const f of r?.fields ?? []) {
+    const name = document.createElement("dt"), value = document.createElement("dd");
+    name.append(made("bdi", f.name));
+    if (compares && f.before === f.after) value.append(made("bdi", f.after), made("span", " (stays)"));
+    else if (f.before) value.append(made("span", "Now: "), made("bdi", f.before), document.createElement("br"), made("span", "Afterwards: "), made("bdi", f.after || "nothing"));
+    else value.append(made("bdi", f.after));
+    value.className = "lines";
+    at("sets").append(name, value);
+  }
+}
+
 let waiting; // what was found, with the number as it was typed
 
 async function look(number) {
@@ -114,7 +135,8 @@ async function look(number) {
   at("filled").hidden = true;
   waiting = { ...found, number };
   at("application").textContent = found.application;
-  at("act").textContent = found.action ? ", to do: " + found.action : "";
+  at("act").textContent = found.action && !found.reading ? ", to do: " + found.action : "";
+  reading(found.reading);
   at("who").textContent = found.name;
   at("place").textContent = found.place || "";
   at("from").textContent = found.from || "an unknown address";
