@@ -82,7 +82,7 @@ func approvedBy(g signin.Grant, detail map[string]string) {
 		return
 	}
 	detail["approved-with"] = strings.Join(kinds, ", ")
-	if !own {
+	if !own && g.Session() != "" { // an automation key has none, and approves by itself
 		detail["approved-by-session"] = newest.UTC().Format(time.RFC3339)
 	}
 }

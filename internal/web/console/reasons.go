@@ -101,6 +101,13 @@ var reasons = map[string]string{
 	"other-text":                  "it is not what was shown",
 	"other-verifier":              "it was for another command line",
 	"overloaded":                  "too many requests came at once",
+	"expired-invitation":          "the invitation has expired",
+	"opened-invitation":           "the invitation was opened already",
+	"privileged-invitation":       "who is privileged is not invited that way",
+	"set-up-already":              "they have set up how they sign in already",
+	"too-many-mails":              "too many mails were sent",
+	"unknown-invitation":          "there is no such invitation",
+	"used-invitation":             "the invitation was used already",
 	"own-name-change":             "it was for themselves",
 	"own-authenticator":           "it was for themselves",
 	"own-name":                    "their own name was in the password",
@@ -224,7 +231,7 @@ var tables = map[string]string{
 // details are the names of what an entry says besides, for people. A test finds every name
 // that the sources write, and fails for one that is not here.
 var details = map[string]string{
-	"account": "Account", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
+	"account": "Account", "accounts": "Accounts", "times": "Times", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
 	"at": "At", "authenticator": "Authenticator", "approved-with": "Approved with", "approved-by-session": "Not asked again: shown at", "because": "Because", "by": "By", "carrier": "What carries it", "certificate": "Certificate", "check": "How it was made sure", "client": "Client", "code": "Code", "codes": "Codes",
 	"count": "How often", "credential": "Authenticator", "detail": "Besides", "digest": "SHA-256", "dormant": "Dormant at", "ends": "Ends", "entry": "Entry", "failed": "Failed", "fenced": "Kept out", "first": "First", "forgotten": "Password forgotten", "from": "From",
 	"generation": "Generation", "granted": "Approved was", "group": "Group", "host": "Host", "hours": "Hours", "inbox": "Number in the queue", "keys": "Keys", "kind": "Kind", "label": "Name", "last": "Last", "left": "Left", "login": "Local account", "made": "Made", "mend": "How to mend it",

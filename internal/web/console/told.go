@@ -193,9 +193,6 @@ func approval(e audit.Entry, kinds func(list string) string) string {
 	if err != nil {
 		return " (approved with " + kinds(with) + ")"
 	}
-	if e.Actor.Via == "api" && with == "apikey" {
-		return " (with an automation key)"
-	}
 	before := "just before"
 	if d := e.At.Sub(shown); d >= time.Minute {
 		before = strings.TrimSuffix(look.Ago(shown, e.At), " ago") + " before"
