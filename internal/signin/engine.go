@@ -480,9 +480,6 @@ func (at *attempt) entry(account directory.Account, event, outcome, reason strin
 		Application: at.Application, Protocol: at.Protocol, Source: audit.AddressText(at.Source), Attempt: at.ID,
 		Detail: map[string]string{},
 	}
-	if at.Name == "" && account.ID != 0 { // who acts is known by now, and has not typed a name
-		en.Actor = audit.Actor{Account: int64(account.ID), Name: account.Name, Via: at.Protocol}
-	}
 	if at.Action != SignIn {
 		en.Action = at.Action
 		en.Detail["object"] = at.Object

@@ -45,7 +45,7 @@ func full(now time.Time) *attempt {
 
 // left are the fields that an attempt which travels has not set, or that are of one turn or
 // of a row.
-var left = map[string]bool{"Delegated": true, "Approval": true, "Transfers": true, "Replaced": true, "Sent": true, "Sending": true, "Opening": true, "CodeAlone": true}
+var left = map[string]bool{"Delegated": true, "Approval": true, "Transfers": true, "Replaced": true, "Sent": true, "Sending": true, "Opening": true, "Reading": true, "CodeAlone": true}
 
 // What is sealed is all of the attempt: a field that somebody adds is carried, or named
 // here with a reason.
