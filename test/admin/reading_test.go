@@ -28,7 +28,7 @@ var shownOtherwise = map[string]string{
 	"token.assign codes": "codes that open something", "token.resync codes": "codes that open something", "token.resync received": "the server's own",
 	"offline.reconcile file": "it holds secrets", "drill.record report": "it is believed by its signature",
 	"application.set base": "a digest", "policy.change base": "the version that comes of it",
-	"pass.issue lifetime": "in hours", "token.pin none": "in words",
+	"pass.issue lifetime": "in hours", "site.apply file": "it may hold secrets; what it changes is told", "token.pin none": "in words",
 }
 
 // fill writes something of its own into each field, and returns it by the field's name.

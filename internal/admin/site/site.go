@@ -94,6 +94,13 @@ type Apply struct {
 func (c *Apply) Action() string { return "site.apply" }
 func (c *Apply) Object() string { return fromFile + c.Changes }
 
+// Tell leaves the file out, which may hold secrets: what it changes is told, and nothing else
+// is done.
+func (c *Apply) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
+	s.Rows("file")
+	return nil
+}
+
 // fromFile begins the text of what a file changes.
 const fromFile = "from a file: "
 
