@@ -147,7 +147,7 @@ func (d *Accounts) FormerNames(ctx context.Context, r store.Reader, a Account) (
 }
 
 // takeAway leaves for each name of an account that is removed by whom it was.
-func (d *Accounts) takeAway(ctx context.Context, tx *store.Tx, names []string, by assurance.AccountID) error {
+func (d kept) takeAway(ctx context.Context, tx *store.Tx, names []string, by assurance.AccountID) error {
 	for _, name := range names {
 		_, err := tx.Exec(ctx, `insert into account_alias (alias, account, mac) values ($1,$2,$3)`, name, -int64(by), d.keys.MAC(keyring.Account, spelling(name, -int64(by))))
 		if err != nil {
