@@ -37,6 +37,7 @@ func Commands() []admin.Spec {
 		admin.Looks[Stage]("Send a part of a file of accounts; it changes nothing before account.import.", Staged{}),
 		admin.Looks[Preview]("Say what importing the sent file of accounts would do: what is made, changed and left, and what is wrong, by line.", Outcome{}),
 		admin.Changes[Import]("Make the accounts of a sent file, part by part, each part whole or not at all.", Outcome{}).
+			AlsoDoing("account.create", "group.member.add").
 			Telling("account.imported", "{by} imported {detail.count} accounts, part {detail.part}").
 			Telling("account.changed-by-import", "{by} added {who} to {detail.groups} by a file"),
 		admin.Looks[List]("List accounts by name.", Page{}),
