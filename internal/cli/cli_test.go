@@ -189,7 +189,7 @@ func TestTerminal(t *testing.T) {
 		t.Error("created without approval")
 	}
 	out, complaint, ok := sh.Run(servertest.Passphrase+"\n"+ada.Code()+"\n", "account", "create", "bob")
-	if !ok || !strings.Contains(complaint, "account.create: person bob") {
+	if !ok || !strings.Contains(complaint, "person bob, in no group") {
 		t.Errorf("%s%s", out, complaint)
 	}
 }

@@ -148,7 +148,9 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	if err := greet(ctx, s); err != nil {
 		return err
 	}
-	fmt.Print(missing(file))
+	if !s.Demo { // which only this machine is for, and which sends nothing
+		fmt.Print(missing(file))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 4+len(l.protocols))

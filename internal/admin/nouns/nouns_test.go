@@ -102,10 +102,10 @@ func TestTheListIsOne(t *testing.T) {
 }
 
 // What changes something has a text to approve, and what only looks has none: a command
-// that was described as the other would be done under the session alone. Two look at a file
-// that was sent, and say which.
+// that was described as the other would be done under the session alone. Those that look
+// at a file that was sent say which.
 func TestWhatChangesIsApproved(t *testing.T) {
-	looks := []string{"token.stage", "token.preview"}
+	looks := []string{"token.stage", "token.preview", "account.stage", "account.preview"}
 	for _, s := range Commands() {
 		text := s.New().Object()
 		if s.Reads && text != "" && !slices.Contains(looks, s.Action) || !s.Reads && text == "" {

@@ -39,7 +39,7 @@ var reasons = map[string]string{
 	"forward-auth":                "the request was refused",
 	"greeting":                    "the mail server refused to talk",
 	"hello":                       "the mail server refused the server’s name",
-	"installation":                "the server was not itself",
+	"installation":                "in the whole installation",
 	"last-administrator":          "nobody could administer after that",
 	"late":                        "it came too late",
 	"late-ticket":                 "it took too long",
