@@ -102,6 +102,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop index notice_address",
 		"alter table notice drop column fill",
 		"drop table destination",
+		"drop table counted",
+		"drop table raised",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one
 		"create index audit_entry_account on audit_entry (account, seq)",
 		"delete from schema_version where version >= 14")

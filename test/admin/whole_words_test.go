@@ -104,6 +104,9 @@ func (w whole) protocolLacks(d protocol.Description) []string {
 		if g.List != "" && (g.Row == "" || g.Add == "" || g.Legend == "") {
 			out = append(out, what+" lacks words for its list "+g.List)
 		}
+		if g.Folded && g.Legend == "" {
+			out = append(out, what+" folds a part of its form that has no words on it")
+		}
 		if g.Remove != "" && !slices.ContainsFunc(g.Fields, func(f protocol.Field) bool { return f.Name == "name" }) {
 			out = append(out, what+" lacks a field that tells the objects of "+g.List+" apart (name)")
 		}
