@@ -129,6 +129,12 @@ func TestOverviewBeginsWithAlarms(t *testing.T) {
 			if strings.Contains(root.Page, "<img") {
 				t.Error("a name became markup")
 			}
+			if n := count(t, w); n != 0 {
+				t.Errorf("a page that was looked at kept %d counts", n)
+			}
+			if all, err := w.Counts.CatchUp(t.Context(), 10); err != nil || !all {
+				t.Errorf("counted all: %t, %v", all, err)
+			}
 			before := count(t, w)
 			done := make(chan error)
 			for range 4 {

@@ -84,6 +84,70 @@ func (c *Counts) CatchUp(ctx context.Context, pages int) (bool, error) {
 	return false, nil
 }
 
+// looked is what there was, as it is shown.
+type looked struct {
+	days  []Day
+	rings []int64 // the numbers of the newest alarms, the newest first
+	all   bool    // nothing of the log is left out
+}
+
+// look reads what was counted and adds what is new, a number of pages at the most. It keeps
+// nothing: a page that is looked at changes no row.
+func (c *Counts) look(ctx context.Context, pages int) (looked, error) {
+	for {
+		next, _, err := c.next(ctx)
+		if err != nil {
+			return looked{}, err
+		}
+		more, all, err := c.ahead(ctx, pages)
+		if err != nil {
+			return looked{}, err
+		}
+		out := looked{all: all}
+		if out.days, err = c.shown(ctx, more); err != nil {
+			return looked{}, err
+		}
+		kept, err := c.raised(ctx, mostRaised)
+		if err != nil {
+			return looked{}, err
+		}
+		slices.Reverse(more.rings)
+		out.rings = append(more.rings, kept...)
+		if after, _, err := c.next(ctx); err != nil || after == next { // or something is there twice, or missing
+			return out, err
+		}
+	}
+}
+
+// ahead counts what is new, and reports whether that is all.
+func (c *Counts) ahead(ctx context.Context, pages int) (counted, bool, error) {
+	out := counted{days: map[sort]int64{}}
+	next, begun, err := c.next(ctx)
+	for range pages {
+		if err != nil {
+			return out, false, err
+		}
+		f := store.Filter{From: next, Limit: countPage}
+		if !begun {
+			f.Since = c.now().AddDate(0, 0, -shownDays)
+		}
+		var entries []audit.Entry
+		if entries, err = c.db.AuditLog().Entries(ctx, f); err != nil {
+			return out, false, err
+		}
+		got := c.tally(entries)
+		for s, n := range got.days {
+			out.days[s] += n
+		}
+		out.rings = append(out.rings, got.rings...)
+		if got.to == 0 || len(entries) < countPage {
+			return out, true, nil
+		}
+		next, begun = got.to, true
+	}
+	return out, false, err
+}
+
 // next is the number of the first entry that was not counted, and whether any was.
 func (c *Counts) next(ctx context.Context) (next int64, begun bool, err error) {
 	err = c.db.QueryRow(ctx, `select n from counted where day = $1 and what = 'next'`, noDay).Scan(&next)
@@ -216,8 +280,9 @@ func (c *Counts) move(ctx context.Context, tx *store.Tx, from int64, begun bool,
 	return n, err
 }
 
-// Days are the newest days, the oldest first, those without anything among them.
-func (c *Counts) Days(ctx context.Context) ([]Day, error) {
+// shown are the newest days with what was counted and what more there is, the oldest first,
+// those without anything among them.
+func (c *Counts) shown(ctx context.Context, more counted) ([]Day, error) {
 	today := c.now()
 	first := dayOf(today) - shownDays + 1
 	out := make([]Day, shownDays)
@@ -236,6 +301,11 @@ func (c *Counts) Days(ctx context.Context) ([]Day, error) {
 			return nil, err
 		}
 		out[day-first].add(what, n)
+	}
+	for s, n := range more.days {
+		if s.day >= first && s.day < first+shownDays {
+			out[s.day-first].add(s.what, n)
+		}
 	}
 	return out, rows.Err()
 }
@@ -256,16 +326,11 @@ func (d *Day) add(what string, n int64) {
 	into[name] += n
 }
 
-// Alarms are the newest alarms of the days that are shown, the newest first, each read from
-// the log.
-func (c *Counts) Alarms(ctx context.Context, most int) ([]audit.Entry, error) {
-	numbers, err := c.raised(ctx, most)
-	if err != nil {
-		return nil, err
-	}
+// alarms are those with these numbers of the days that are shown, each read from the log.
+func (c *Counts) alarms(ctx context.Context, numbers []int64, most int) ([]audit.Entry, error) {
 	var out []audit.Entry
 	since := c.now().AddDate(0, 0, -shownDays)
-	for _, seq := range numbers {
+	for _, seq := range numbers[:min(most, len(numbers))] {
 		entries, err := c.db.AuditLog().Entries(ctx, store.Filter{From: seq, Before: seq + 1, Limit: 1})
 		if err != nil {
 			return nil, err

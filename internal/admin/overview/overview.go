@@ -168,22 +168,19 @@ func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 const (
 	// mostRaised is how many alarms are told.
 	mostRaised = 8
-	// pagesAtOnce is how much of the log is counted while somebody waits for it. The
-	// server counts by itself, so that there is rarely more.
+	// pagesAtOnce is how much of the log is read while somebody waits for it, beyond what was
+	// counted. The server counts by itself, so that there is rarely more.
 	pagesAtOnce = 2
 )
 
 // lately fills in what there was in the last days.
 func (a *desk) lately(ctx context.Context, o *Overview) error {
-	all, err := a.counts.CatchUp(ctx, pagesAtOnce)
-	if err != nil && a.condition.Halted() == nil { // nothing is written then, and what was counted is shown
+	l, err := a.counts.look(ctx, pagesAtOnce)
+	if err != nil {
 		return err
 	}
-	o.Counting = !all
-	if o.Days, err = a.counts.Days(ctx); err != nil {
-		return err
-	}
-	if o.Raised, err = a.counts.Alarms(ctx, mostRaised); err != nil {
+	o.Counting, o.Days = !l.all, l.days
+	if o.Raised, err = a.counts.alarms(ctx, l.rings, mostRaised); err != nil {
 		return err
 	}
 	o.Lately, err = a.counts.refusedLately(ctx)
