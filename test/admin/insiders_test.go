@@ -287,5 +287,5 @@ func TestLogNamesWho(t *testing.T) {
 	browser := w.Person()
 	browser.Comes("ada", ada.Person.Secret)
 	browser.Get("/console/audit?actor=ada&event=account")
-	browser.Sees("by <bdi>ada</bdi>")
+	browser.Sees(`<td data-label="Who did it"><bdi>ada</bdi>`)
 }
