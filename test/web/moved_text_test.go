@@ -28,8 +28,10 @@ import (
 var unsaid = map[string]string{
 	"token.import upload": "a number of the client's own, by which the parts are found; the text holds the digest of what they hold",
 	"token.import parts":  "how many there are of them, under that digest",
-	"token.assign codes":  "what the token of the text shows now, compared by the server",
-	"token.resync codes":  "what the token of the text shows now, compared by the server",
+
+	"account.import upload": "as token.import upload", "account.import parts": "as token.import parts",
+	"token.assign codes": "what the token of the text shows now, compared by the server",
+	"token.resync codes": "what the token of the text shows now, compared by the server",
 }
 
 // sentFields are what a client can send of a command, by their names in JSON. What the

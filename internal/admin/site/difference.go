@@ -79,12 +79,12 @@ func approved(changes []Change) string {
 		return Nothing
 	}
 	whole := join(changes, Change.full)
-	if len(fromFile)+len(whole) <= words.Longest {
+	if besides+len(whole) <= words.Longest {
 		return whole
 	}
 	sum := sha256.Sum256([]byte(whole))
 	digest := "; all values: " + hex.EncodeToString(sum[:16])
-	if brief := join(changes, Change.brief); len(fromFile)+len(brief)+len(digest) <= words.Longest {
+	if brief := join(changes, Change.brief); besides+len(brief)+len(digest) <= words.Longest {
 		return brief + digest
 	}
 	return counted(changes) + digest

@@ -10,6 +10,8 @@ package site
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 
 	"countersign/internal/admin"
@@ -21,6 +23,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	words "countersign/internal/text"
 
 	applications "countersign/internal/application"
 )
@@ -92,7 +95,20 @@ type Apply struct {
 }
 
 func (c *Apply) Action() string { return "site.apply" }
-func (c *Apply) Object() string { return fromFile + c.Changes }
+
+// Object is the digest of the file, whether what it does not name goes, and every change.
+func (c *Apply) Object() string {
+	sum := sha256.Sum256([]byte(c.File))
+	what := "from the file " + hex.EncodeToString(sum[:16])
+	if c.Prune {
+		what += ", which is all that there is"
+	}
+	changes := c.Changes
+	if !words.Clean(changes) { // none of ours
+		changes = words.Quote(changes)
+	}
+	return what + ": " + changes
+}
 
 // Tell leaves the file out, which may hold secrets: what it changes is told, and nothing else
 // is done.
@@ -101,8 +117,8 @@ func (c *Apply) Tell(_ context.Context, _ *desk, s *admin.Sheet) error {
 	return nil
 }
 
-// fromFile begins the text of what a file changes.
-const fromFile = "from a file: "
+// besides is how long all of the text is at most that is no change, in bytes.
+const besides = 100
 
 // Preflight says what keeps a file from being applied.
 func (c *Apply) Preflight(ctx context.Context, a *desk) error {
