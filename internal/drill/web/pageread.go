@@ -32,7 +32,7 @@ func (s reader) read(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dri
 	}
 	tries = append(tries, s.posing(ctx, p, c)...)
 	tries = append(tries, s.believed(ctx, p, c)...)
-	as := carrier{s.page}
+	as := carrier(s)
 	tries = append(tries, as.codes(ctx, p, c)...)
 	tries = append(tries, as.foreign(ctx, p, c)...)
 	return append(tries, s.steppingUp(ctx, p, c)...), nil

@@ -166,7 +166,7 @@ func (s forger) wrongOnce(ctx context.Context, p *drill.Play) (drill.Try, error)
 	if err != nil {
 		return drill.Try{}, err
 	}
-	log, lines := guesses{s.Radius}, s.lines(of.Password, s.guessed(3))
+	log, lines := guesses(s), s.lines(of.Password, s.guessed(3))
 	r, err := s.says(ctx, p, of.Name, lines[:len(lines)-1], true)
 	if err != nil {
 		return drill.Try{}, err

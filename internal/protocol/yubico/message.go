@@ -133,7 +133,7 @@ const letters = "cbdefghijklnrtuv" + "jxe.uidchtnbpygk"
 // typed reports whether the otp can be what a key types: 32 characters after a
 // public id of 2 to 32.
 func (r request) typed() bool {
-	return len(r.otp) >= 34 && len(r.otp) <= 64 && strings.Trim(strings.ToLower(r.otp), letters) == ""
+	return len(r.otp) >= 34 && len(r.otp) <= 64 && !strings.ContainsFunc(strings.ToLower(r.otp), func(c rune) bool { return !strings.ContainsRune(letters, c) })
 }
 
 // answer is what is said of a request; signed where the client is known. Every
