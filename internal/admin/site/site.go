@@ -99,15 +99,21 @@ func (c *Apply) Action() string { return "site.apply" }
 // Object is the digest of the file, whether what it does not name goes, and every change.
 func (c *Apply) Object() string {
 	sum := sha256.Sum256([]byte(c.File))
-	what := "from the file " + hex.EncodeToString(sum[:16])
-	if c.Prune {
-		what += ", which is all that there is"
-	}
+	return "from the file " + hex.EncodeToString(sum[:16]) + c.besides()
+}
+
+// Said is the text without the digest.
+func (c *Apply) Said() string { return "from a file" + c.besides() }
+
+func (c *Apply) besides() string {
 	changes := c.Changes
 	if !words.Clean(changes) { // none of ours
 		changes = words.Quote(changes)
 	}
-	return what + ": " + changes
+	if c.Prune {
+		return ", which is all that there is: " + changes
+	}
+	return ": " + changes
 }
 
 // Tell leaves the file out, which may hold secrets: what it changes is told, and nothing else
