@@ -100,9 +100,7 @@ func leaves(doc json.RawMessage) ([]leaf, error) {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		return nil, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(doc))
-	d.UseNumber()
-	v, err := decoded(d)
+	v, err := Ordered(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -111,54 +109,12 @@ func leaves(doc json.RawMessage) ([]leaf, error) {
 	return out, nil
 }
 
-// member is a member of an object. A document may hold two of one name, and both are there.
-type member struct {
-	name  string
-	value any
-}
-
-func decoded(d *json.Decoder) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t {
-	case json.Delim('{'):
-		out := []member{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			v, err := decoded(d)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, member{fmt.Sprint(name), v})
-		}
-		_, err = d.Token()
-		return out, err
-	case json.Delim('['):
-		out := []any{}
-		for d.More() {
-			v, err := decoded(d)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, v)
-		}
-		_, err = d.Token()
-		return out, err
-	}
-	return t, nil
-}
-
 func walk(v any, at string, out *[]leaf) {
 	add := func(words, exact string) { *out = append(*out, leaf{at, words, exact}) }
 	switch v := v.(type) {
-	case []member:
+	case Object:
 		for _, m := range v {
-			walk(m.value, joined(at, text.Name(m.name)), out)
+			walk(m.Value, joined(at, text.Name(m.Name)), out)
 		}
 		if len(v) == 0 {
 			add("nothing", "{}")
@@ -183,7 +139,7 @@ func walkList(all []any, at string, out *[]leaf) {
 	names, plain := memberNames(all), true
 	for _, one := range all {
 		switch one.(type) {
-		case []member, []any:
+		case Object, []any:
 			plain = false
 		}
 	}
@@ -218,12 +174,12 @@ func walkList(all []any, at string, out *[]leaf) {
 func memberNames(all []any) []string {
 	var out []string
 	for _, one := range all {
-		members, _ := one.([]member)
-		i := slices.IndexFunc(members, func(m member) bool { return m.name == "name" })
+		members, _ := one.(Object)
+		i := slices.IndexFunc(members, func(m Member) bool { return m.Name == "name" })
 		if i < 0 {
 			return nil
 		}
-		name, ok := members[i].value.(string)
+		name, ok := members[i].Value.(string)
 		if !ok || name == "order" || slices.Contains(out, name) {
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"countersign/internal/admin"
 	words "countersign/internal/text"
 )
 
@@ -24,72 +25,15 @@ func (c connection) print(w io.Writer, raw json.RawMessage) error {
 		_, err := fmt.Fprintln(w, b.String())
 		return err
 	}
-	v, err := parseOrdered(raw)
+	v, err := admin.Ordered(raw)
 	if err != nil {
 		return err
 	}
 	return show(w, v)
 }
 
-// field is one member of an object, in the order in which it was written.
-type field struct {
-	name  string
-	value any
-}
-
-type fields []field
-
-func (f fields) get(name string) any {
-	for _, x := range f {
-		if x.name == name {
-			return x.value
-		}
-	}
-	return nil
-}
-
-// parseOrdered reads JSON into fields, []any, string, json.Number, bool and nil.
-func parseOrdered(raw []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return parseValue(d)
-}
-
-func parseValue(d *json.Decoder) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t {
-	case json.Delim('{'):
-		out := fields{}
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			v, err := parseValue(d)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, field{fmt.Sprint(name), v})
-		}
-		_, err = d.Token()
-		return out, err
-	case json.Delim('['):
-		out := []any{}
-		for d.More() {
-			v, err := parseValue(d)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, v)
-		}
-		_, err = d.Token()
-		return out, err
-	}
-	return t, nil
-}
+// fields are those of an answer, in the order in which the server wrote them.
+type fields = admin.Object
 
 func show(w io.Writer, v any) error {
 	switch v := v.(type) {
@@ -100,7 +44,7 @@ func show(w io.Writer, v any) error {
 			if err := table(w, list); err != nil {
 				return err
 			}
-			switch next := v.get("next").(type) {
+			switch next := v.Get("next").(type) {
 			case string:
 				fmt.Fprintf(w, "There is more: go on with --after %s\n", words.Seen(next))
 			case json.Number:
@@ -120,14 +64,14 @@ func onlyList(f fields) ([]any, bool) {
 	var list []any
 	found := false
 	for _, x := range f {
-		switch v := x.value.(type) {
+		switch v := x.Value.(type) {
 		case []any:
 			if found {
 				return nil, false
 			}
 			list, found = v, true
 		default:
-			if x.name != "next" {
+			if x.Name != "next" {
 				return nil, false
 			}
 		}
@@ -152,8 +96,8 @@ func columns(rows []any) []string {
 			return nil
 		}
 		for _, x := range f {
-			if text(x.value) != "" && !slices.Contains(out, x.name) {
-				out = append(out, x.name)
+			if text(x.Value) != "" && !slices.Contains(out, x.Name) {
+				out = append(out, x.Name)
 			}
 		}
 		if explained(f) != "" && !slices.Contains(out, "reason") {
@@ -196,7 +140,7 @@ func table(w io.Writer, rows []any) error {
 // cell is one field of a row. A state is told with what keeps an account out
 // besides, where that has no column of its own: who has ended or is dormant is not just active.
 func cell(f fields, name string, columns []string) string {
-	s := text(f.get(name))
+	s := text(f.Get(name))
 	if why := explained(f); name == "reason" && why != "" {
 		return strings.TrimPrefix(s+": "+why, ": ")
 	}
@@ -204,7 +148,7 @@ func cell(f fields, name string, columns []string) string {
 		return s
 	}
 	for _, besides := range []string{"ended", "dormant", "at_risk"} {
-		if v := f.get(besides); v != nil && v != false && !slices.Contains(columns, besides) {
+		if v := f.Get(besides); v != nil && v != false && !slices.Contains(columns, besides) {
 			s += ", " + title(besides)
 		}
 	}
@@ -214,12 +158,12 @@ func cell(f fields, name string, columns []string) string {
 // explained is what an entry of the log says beyond its word of why: what is wrong and how to
 // mend it, what a server answered, which card it was.
 func explained(f fields) string {
-	detail, ok := f.get("detail").(fields)
-	if !ok || f.get("event") == nil {
+	detail, ok := f.Get("detail").(fields)
+	if !ok || f.Get("event") == nil {
 		return ""
 	}
 	for _, name := range []string{"mend", "answer", "detail"} {
-		if s := text(detail.get(name)); s != "" {
+		if s := text(detail.Get(name)); s != "" {
 			return s
 		}
 	}
@@ -250,16 +194,16 @@ func flush(w io.Writer, t *tabwriter.Writer, b *strings.Builder) error {
 // card prints one thing: its plain fields, then its lists, then its long text.
 func card(w io.Writer, f fields) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	var long []field
+	var long fields
 	for _, x := range f {
-		list, isList := x.value.([]any)
-		_, isObject := x.value.(fields)
-		switch s := text(x.value); {
+		list, isList := x.Value.([]any)
+		_, isObject := x.Value.(fields)
+		switch s := text(x.Value); {
 		case s == "":
 		case isDocument(x), isObject, isList && len(list) > 0 && isRow(list[0]):
 			long = append(long, x)
 		default:
-			fmt.Fprintf(t, "%s\t%s\n", title(x.name), s)
+			fmt.Fprintf(t, "%s\t%s\n", title(x.Name), s)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -267,9 +211,9 @@ func card(w io.Writer, f fields) error {
 	}
 	for _, x := range long {
 		if len(long) > 1 || len(long) < len(f) {
-			fmt.Fprintf(w, "\n%s:\n", title(x.name))
+			fmt.Fprintf(w, "\n%s:\n", title(x.Name))
 		}
-		if err := showLong(w, x.value); err != nil {
+		if err := showLong(w, x.Value); err != nil {
 			return err
 		}
 	}
@@ -280,9 +224,9 @@ func card(w io.Writer, f fields) error {
 // line break is something that somebody typed, and is printed as one.
 var documents = []string{"body", "text", "checkpoint"}
 
-func isDocument(f field) bool {
-	s, ok := f.value.(string)
-	return ok && slices.Contains(documents, f.name) && strings.Contains(strings.TrimRight(s, "\n"), "\n")
+func isDocument(f admin.Member) bool {
+	s, ok := f.Value.(string)
+	return ok && slices.Contains(documents, f.Name) && strings.Contains(strings.TrimRight(s, "\n"), "\n")
 }
 
 func isRow(v any) bool { _, ok := v.(fields); return ok }
@@ -323,16 +267,16 @@ func text(v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case fields:
-		if name, via := v.get("name"), v.get("via"); len(v) <= 3 && name != nil && (via != nil || len(v) == 1) {
+		if name, via := v.Get("name"), v.Get("via"); len(v) <= 3 && name != nil && (via != nil || len(v) == 1) {
 			return text(name) + by(via) // who did something, and by which way
 		}
-		if kind, traits := v.get("kind"), v.get("traits"); kind != nil && traits != nil {
+		if kind, traits := v.Get("kind"), v.Get("traits"); kind != nil && traits != nil {
 			return text(kind) // evidence, as people call it
 		}
 		var parts []string
 		for _, x := range v {
-			if s := text(x.value); s != "" {
-				parts = append(parts, words.Seen(x.name)+"="+quoteIf(s))
+			if s := text(x.Value); s != "" {
+				parts = append(parts, words.Seen(x.Name)+"="+quoteIf(s))
 			}
 		}
 		return strings.Join(parts, " ")
