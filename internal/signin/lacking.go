@@ -9,6 +9,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
+	"countersign/internal/text"
 )
 
 // These are the sentences for whoever has shown something and is refused because the rest is
@@ -118,7 +119,7 @@ func whyLacking(m *matter, lacks assurance.Trait, usable []directory.Credential)
 	}
 	switch {
 	case fresh != "":
-		return lacksNewPart + fresh + lacksNewUntil + ripe.UTC().Format("2 January 2006, 15:04 UTC") + ".", mendByWaiting
+		return lacksNewPart + fresh + lacksNewUntil + text.Moment(ripe.In(m.now.Location())) + ".", mendByWaiting
 	case off != "":
 		return lacksOff + off + ".", mend(m)
 	case refused != "":

@@ -34,6 +34,7 @@ func TestWhoIsRefusedReadsWhatIsMissing(t *testing.T) {
 		{"one for a client's wish, who can add it", m().has("password", "totp").shows("password", "totp").but(raised(assurance.Phishing())), []string{"needs a passkey or security key.", mendByAdding}},
 		{"a key that cannot be copied", m().has("passkey").shows("passkey").but(raised(assurance.Hardware())), []string{"whose key cannot leave it.", mendByAdding}},
 		{"an administrator's that is new", m().has("passkey").with("passkey", quarantined).shows("passkey").but(admin).does("account.create", "bob"), []string{"Yours is new (your passkey)", until, mendByWaiting}},
+		{"one that is new, elsewhere", m().has("password", "push").with("push", quarantined).shows("password").but(func(m *matter) { m.now = m.now.In(time.FixedZone("JST", 9*3600)) }), []string{"after 29 November 2026, 22:00 JST."}},
 		{"a new one for the core", m().has("password", "totp").with("totp", quarantined).shows("password", "totp").but(core), []string{"Yours is new (your authenticator app)", until}},
 		{"a new app", m().has("password", "push").with("push", quarantined).shows("password"), []string{"Yours is new (your approval on a phone)", until}},
 		{"one that is switched off", m().has("password", "totp").with("password", off).shows("totp"), []string{"needs a password. Yours is switched off: your password."}},
