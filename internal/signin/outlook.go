@@ -95,13 +95,15 @@ func letsIn(m *matter) bool {
 // demands there, from an address. plays says what an application can carry at its best.
 func (p *Prospects) LetsIn(ctx context.Context, id assurance.AccountID, source netip.Addr, apps []application.Application, plays func(application.Application) prompt.Medium) ([]application.Application, error) {
 	var out []application.Application
+	m, err := p.judge.gather(ctx, p.view, &attempt{Account: id}, ourselves(), nil)
+	if err != nil {
+		return nil, err
+	}
 	for _, app := range apps {
-		q := Request{Application: app.Name, Action: SignIn, Source: source, Protocol: app.Protocol, Medium: plays(app), Method: "GET", Path: "/"}
-		m, err := p.judge.gather(ctx, p.view, &attempt{Request: q, Account: id}, app, nil)
-		if err != nil {
-			return nil, err
-		}
-		if letsIn(&m) {
+		one := m
+		one.application = app
+		one.Request = Request{Application: app.Name, Action: SignIn, Source: source, Protocol: app.Protocol, Medium: plays(app), Method: "GET", Path: "/"}
+		if letsIn(&one) {
 			out = append(out, app)
 		}
 	}
