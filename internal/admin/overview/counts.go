@@ -65,23 +65,28 @@ func (c *Counts) CatchUp(ctx context.Context, pages int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		f := store.Filter{From: next, Limit: countPage}
-		if !begun {
-			f.Since = c.now().AddDate(0, 0, -shownDays)
-		}
-		entries, err := c.db.AuditLog().Entries(ctx, f)
+		got, last, err := c.page(ctx, next, begun)
 		if err != nil {
 			return false, err
 		}
-		got := c.tally(entries)
 		if got.to == 0 {
 			return true, nil
 		}
-		if err := c.keep(ctx, next, begun, got); err != nil || len(entries) < countPage {
+		if err := c.keep(ctx, next, begun, got); err != nil || last {
 			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// page counts the entries from a number on, and reports whether no page follows it.
+func (c *Counts) page(ctx context.Context, next int64, begun bool) (counted, bool, error) {
+	f := store.Filter{From: next, Limit: countPage}
+	if !begun {
+		f.Since = c.now().AddDate(0, 0, -shownDays)
+	}
+	entries, err := c.db.AuditLog().Entries(ctx, f)
+	return c.tally(entries), len(entries) < countPage, err
 }
 
 // looked is what there was, as it is shown.
@@ -95,11 +100,11 @@ type looked struct {
 // nothing: a page that is looked at changes no row.
 func (c *Counts) look(ctx context.Context, pages int) (looked, error) {
 	for {
-		next, _, err := c.next(ctx)
+		next, begun, err := c.next(ctx)
 		if err != nil {
 			return looked{}, err
 		}
-		more, all, err := c.ahead(ctx, pages)
+		more, all, err := c.ahead(ctx, next, begun, pages)
 		if err != nil {
 			return looked{}, err
 		}
@@ -119,33 +124,24 @@ func (c *Counts) look(ctx context.Context, pages int) (looked, error) {
 	}
 }
 
-// ahead counts what is new, and reports whether that is all.
-func (c *Counts) ahead(ctx context.Context, pages int) (counted, bool, error) {
+// ahead counts what is new from a number on, and reports whether that is all.
+func (c *Counts) ahead(ctx context.Context, next int64, begun bool, pages int) (counted, bool, error) {
 	out := counted{days: map[sort]int64{}}
-	next, begun, err := c.next(ctx)
 	for range pages {
+		got, last, err := c.page(ctx, next, begun)
 		if err != nil {
 			return out, false, err
 		}
-		f := store.Filter{From: next, Limit: countPage}
-		if !begun {
-			f.Since = c.now().AddDate(0, 0, -shownDays)
-		}
-		var entries []audit.Entry
-		if entries, err = c.db.AuditLog().Entries(ctx, f); err != nil {
-			return out, false, err
-		}
-		got := c.tally(entries)
 		for s, n := range got.days {
 			out.days[s] += n
 		}
 		out.rings = append(out.rings, got.rings...)
-		if got.to == 0 || len(entries) < countPage {
+		if got.to == 0 || last {
 			return out, true, nil
 		}
 		next, begun = got.to, true
 	}
-	return out, false, err
+	return out, false, nil
 }
 
 // next is the number of the first entry that was not counted, and whether any was.
