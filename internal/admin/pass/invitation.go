@@ -210,12 +210,12 @@ func (i *Invitations) mailTx(ctx context.Context, tx *store.Tx, d directory.Acco
 	return i.outbox.Queue(ctx, tx, notify.Notice{Account: int64(d.ID), Address: k.Mail, Subject: "Set up how you sign in at " + i.publicURL.Hostname(), Body: i.mailText(d, k), Fill: k.Serial})
 }
 
-// Fill completes the mail of an invitation with its link, as it is sent. One that is over is
-// not sent.
+// Fill completes the mail of an invitation with its link, as it is sent. One that would not
+// be opened any more is not sent.
 func (i *Invitations) Fill(ctx context.Context, n notify.Notice) (notify.Notice, error) {
 	code := i.code(assurance.AccountID(n.Account), n.Fill)
-	t, err := i.tickets.Peek(ctx, invitationKind, secretOf(code))
-	if failure.ClassOf(err) == failure.Refused || err == nil && t.Owner != n.Account {
+	d, _, err := i.find(ctx, i.db, code)
+	if failure.ClassOf(err) == failure.Refused || err == nil && int64(d.ID) != n.Account {
 		return n, failure.New(failure.Invalid, "The invitation is over; it was not sent.")
 	}
 	if err != nil {

@@ -95,6 +95,7 @@ func (c *Invite) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, er
 		return nil, err
 	}
 	err = a.ChangeEach(ctx, g, "invitation.sent", map[string]string{"note": c.Note}, func(tx *store.Tx) ([]directory.Account, error) {
+		out = out[:0] // of a try that collided with another
 		all, err := a.mayInvite(ctx, tx, g, c.names(), true)
 		if err != nil {
 			return nil, err
@@ -164,6 +165,7 @@ func (c *Letter) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, er
 		return nil, err
 	}
 	err = a.ChangeEach(ctx, g, "invitation.printed", map[string]string{"note": c.Note}, func(tx *store.Tx) ([]directory.Account, error) {
+		out.Letters = out.Letters[:0] // of a try that collided with another
 		all, err := a.mayInvite(ctx, tx, g, c.names(), false)
 		if err != nil {
 			return nil, err
@@ -207,8 +209,8 @@ func (c *Uninvite) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, 
 			if err != nil {
 				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
-			ended++
 		}
+		ended = len(all)
 		return all, nil
 	})
 	return map[string]int{"revoked": ended}, err
