@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
@@ -26,23 +23,12 @@ type eventsTest struct {
 	Config      string `env:"COUNTERSIGN_CONFIG" help:"Configuration file (/etc/countersign/countersign.yaml)."`
 }
 
-// eventsTested is what "events test" found out, for --json.
-type eventsTested struct {
-	Steps    []string `json:"steps"`
-	Accepted bool     `json:"accepted"`
-	Problem  string   `json:"problem,omitempty"`
-}
-
 // testSeq is the number of an entry that is in no log.
 const testSeq = -1
 
 // Run sends an entry as the server would, with or without one running. No step shows a secret.
 func (c *eventsTest) Run(ctx context.Context, conn *connection) error {
-	path := c.Config
-	if path == "" {
-		path = usualConfig
-	}
-	file, err := config.Read(path)
+	file, path, err := configAt(c.Config)
 	if err != nil {
 		return err
 	}
@@ -54,15 +40,8 @@ func (c *eventsTest) Run(ctx context.Context, conn *connection) error {
 	if err != nil {
 		return err
 	}
-	out := io.Writer(os.Stdout)
-	if conn.JSON {
-		out = io.Discard
-	}
-	var tested eventsTested
-	receiver, err := server.ReceiverOf(file.Events[i], server.Origin{Host: public.Hostname(), Version: version}, func(line string) {
-		tested.Steps = append(tested.Steps, line)
-		fmt.Fprintln(out, line)
-	})
+	tested := newTested(conn)
+	receiver, err := server.ReceiverOf(file.Events[i], server.Origin{Host: public.Hostname(), Version: version}, tested.step)
 	if err != nil {
 		return err
 	}
@@ -72,17 +51,10 @@ func (c *eventsTest) Run(ctx context.Context, conn *connection) error {
 	if err == nil && rejected > 0 {
 		err = errors.New("the receiver took the entry and threw it away; look into its own log")
 	}
-	tested.Accepted = err == nil
 	if err != nil {
-		tested.Problem = failure.Public(err)
+		return tested.failed(failure.Public(err), err)
 	}
-	if conn.JSON {
-		return errors.Join(json.NewEncoder(os.Stdout).Encode(tested), err)
-	}
-	if err == nil {
-		fmt.Printf("\n%s took the entry destination.test with the number %d. Look for it there.\n", c.Destination, testSeq)
-	}
-	return err
+	return tested.accepted(fmt.Sprintf("%s took the entry destination.test with the number %d. Look for it there.", c.Destination, testSeq))
 }
 
 // named are the names of destinations, for a sentence.

@@ -46,7 +46,7 @@ func TestMailTest(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	out, complaint, ok = sh.Run("", "mail", "test", "ada@example.org", "--json", "--config", with(wrong))
-	var tested mailTested
+	var tested tested
 	if err := json.Unmarshal([]byte(out), &tested); err != nil || ok || tested.Accepted || !strings.Contains(tested.Problem, "mail.password_file): 535 no") || strings.Contains(out+complaint, "battery") || !strings.Contains(complaint, "535 no") {
 		t.Errorf("%t, %v:\n%s%s", ok, err, out, complaint)
 	}
