@@ -90,18 +90,28 @@ func inRoot(c []string) (string, error) {
 
 var (
 	testName = regexp.MustCompile("`((?:Test|Fuzz|Benchmark|Example)[A-Za-z0-9_]+)`")
-	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	notSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	// promisedBy finds tests without backquotes.
+	promisedBy = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`)
+	testHead   = regexp.MustCompile(`(?m)^func (\w+)\(`)
+	link       = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	notSlug    = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // TestContributingsNames finds every test that CONTRIBUTING.md names as an example.
-func TestContributingsNames(t *testing.T) {
+func TestContributingsNames(t *testing.T) { findTests(t, "CONTRIBUTING.md", testName, 5) }
+
+// TestThreatsNames finds every test that THREATS.md names for a promise.
+func TestThreatsNames(t *testing.T) { findTests(t, "THREATS.md", promisedBy, 300) }
+
+// findTests demands that each test that a page names is somewhere, and that it names so many.
+func findTests(t *testing.T, from string, name *regexp.Regexp, atLeast int) {
+	t.Helper()
 	names := map[string]bool{}
-	for _, m := range testName.FindAllStringSubmatch(page(t, "CONTRIBUTING.md"), -1) {
+	for _, m := range name.FindAllStringSubmatch(page(t, from), -1) {
 		names[m[1]] = true
 	}
-	if len(names) < 5 {
+	if len(names) < atLeast {
 		t.Fatalf("only %d names: the test has lost its way", len(names))
 	}
 	for _, top := range []string{"internal", "cmd", "test"} {
@@ -109,11 +119,8 @@ func TestContributingsNames(t *testing.T) {
 			if err != nil || !strings.HasSuffix(name, "_test.go") {
 				return err
 			}
-			text := page(t, name)
-			for n := range names {
-				if strings.Contains(text, "\nfunc "+n+"(") {
-					delete(names, n)
-				}
+			for _, m := range testHead.FindAllStringSubmatch(page(t, name), -1) {
+				delete(names, m[1])
 			}
 			return nil
 		})
@@ -122,7 +129,7 @@ func TestContributingsNames(t *testing.T) {
 		}
 	}
 	for n := range names {
-		t.Errorf("CONTRIBUTING.md names %s, which is nowhere", n)
+		t.Errorf("%s names %s, which is nowhere", from, n)
 	}
 }
 
