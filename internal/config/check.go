@@ -66,8 +66,8 @@ func both(a, va, b, vb string) error {
 	return nil
 }
 
-// loopback reports whether only this machine reaches an address.
-func loopback(hostport string) bool {
+// Loopback reports whether only this machine reaches an address, HOST:PORT.
+func Loopback(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return false
@@ -80,7 +80,7 @@ func (c File) checkListen() error {
 	if err := errors.Join(address("listen", c.Listen, false), both("tls.certificate", c.TLS.Certificate, "tls.key", c.TLS.Key)); err != nil {
 		return err
 	}
-	if c.TLS.Certificate == "" && !loopback(c.Listen) && !c.PlainHTTP {
+	if c.TLS.Certificate == "" && !Loopback(c.Listen) && !c.PlainHTTP {
 		return fmt.Errorf("listen is %s, which is not on loopback: set tls.certificate and tls.key, or plain_http: true behind a proxy that brings TLS", c.Listen)
 	}
 	return nil
@@ -88,7 +88,7 @@ func (c File) checkListen() error {
 
 // checkMetrics keeps the numbers on this machine: they are for whoever asks.
 func (c File) checkMetrics() error {
-	if err := address("metrics", c.Metrics, true); err != nil || c.Metrics == "" || loopback(c.Metrics) {
+	if err := address("metrics", c.Metrics, true); err != nil || c.Metrics == "" || Loopback(c.Metrics) {
 		return err
 	}
 	return fmt.Errorf("metrics is %s; it may be on loopback only, such as 127.0.0.1:9100: let the collector on this machine read it", c.Metrics)

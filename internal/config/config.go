@@ -298,7 +298,7 @@ func (c *File) fill() {
 // its public address names this machine by a name that means another one there.
 func (c File) Local() bool {
 	u, err := url.Parse(c.PublicURL)
-	return err == nil && (u.Hostname() == "localhost" || loopback(net.JoinHostPort(u.Hostname(), "0")))
+	return err == nil && (u.Hostname() == "localhost" || Loopback(net.JoinHostPort(u.Hostname(), "0")))
 }
 
 // blank has the defaults that depend on nothing else.

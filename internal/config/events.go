@@ -98,7 +98,7 @@ func (d Destination) check(at string) error {
 	case "syslog":
 		return errors.Join(address(at+".server", d.Server, false), word(at+".transport", d.Transport, "", "tls", "tcp", "udp"), d.checkPlain(at))
 	case "otlp":
-		return errors.Join(d.checkURL(at, loopback), d.checkHeader(at))
+		return errors.Join(d.checkURL(at, Loopback), d.checkHeader(at))
 	case "webhook":
 		return d.checkWebhook(at)
 	}
@@ -166,5 +166,5 @@ func (d Destination) checkWebhook(at string) error {
 	if d.SecretFile == "" {
 		return fmt.Errorf("%s.secret_file must be set: every request of a webhook is signed", at)
 	}
-	return d.checkURL(at, func(hostport string) bool { return loopback(hostport) && len(d.Inside) > 0 })
+	return d.checkURL(at, func(hostport string) bool { return Loopback(hostport) && len(d.Inside) > 0 })
 }

@@ -18,7 +18,7 @@ func (c File) checkSMS() error {
 		return nil
 	}
 	u, err := url.Parse(s.URL)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) {
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !Loopback(u.Host)) {
 		return errors.New("sms.url must be a https address, or http on loopback")
 	}
 	return errors.Join(s.checkSent(), s.checkAuthentication(), word("sms.method", s.Method, "POST", "GET"), word("sms.format", s.Format, "json", "form"), word("sms.number", s.Number, "plus", "zeros", "digits"))

@@ -36,6 +36,8 @@ type Options struct {
 	Version string
 	// Out is where it says what to open; nil is standard output.
 	Out io.Writer
+
+	temporary bool // Folder goes when it ends
 }
 
 // scenarioFile marks a folder that a demonstration made: it is written last, when the
@@ -72,6 +74,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		if o.Folder, err = os.MkdirTemp("", "countersign-demo-"); err != nil {
 			return err
 		}
+		o.temporary = true
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Folder)) }()
 	}
 	o.File.Data = o.Folder
@@ -94,20 +97,22 @@ func Serve(ctx context.Context, o Options) (err error) {
 // onLoopback refuses what would be reached from elsewhere, and fills in what a
 // demonstration has of its own.
 func onLoopback(f *config.File) error {
-	host, port, err := net.SplitHostPort(f.Listen)
-	if a := net.ParseIP(host); err != nil || host != "localhost" && (a == nil || !a.IsLoopback()) {
-		return fmt.Errorf("a demonstration shows codes and passwords, so it listens on loopback only: leave --listen out, or give an address such as 127.0.0.1:8080 instead of %s", f.Listen)
+	if len(f.Radius.Listen) == 0 {
+		f.Radius.Listen = []string{"127.0.0.1:18120"}
+	}
+	for _, at := range append([]string{f.Listen}, f.Radius.Listen...) {
+		if !config.Loopback(at) {
+			return fmt.Errorf("a demonstration shows codes, passwords and a shared secret, so it listens on loopback only: leave --listen and --radius out, or give an address such as 127.0.0.1:8080 instead of %s", at)
+		}
 	}
 	if f.PublicURL == config.Default().PublicURL {
+		_, port, _ := net.SplitHostPort(f.Listen)
 		f.PublicURL = "http://localhost:" + port
 	}
 	if u, err := url.Parse(f.PublicURL); err != nil || u.Scheme != "http" || u.Hostname() != "localhost" {
 		return fmt.Errorf("a demonstration is opened at http://localhost only: leave --public-url out")
 	}
 	f.TrustedProxies = []string{"127.0.0.0/8"}
-	if len(f.Radius.Listen) == 0 {
-		f.Radius.Listen = []string{"127.0.0.1:18120"}
-	}
 	return nil
 }
 
@@ -148,7 +153,7 @@ anything real: start without --demo for that.
   RADIUS                   %s, secret %s (password, then code)
 
 `, s.start.Addr(), o.File.PublicURL, s.made.Site, o.File.Radius.Listen[0], s.made.Radius)
-	if err == nil && filepath.Dir(o.Folder) == filepath.Clean(os.TempDir()) {
+	if err == nil && o.temporary {
 		_, err = fmt.Fprintln(o.Out, "All of it is gone when you stop it; --data FOLDER keeps it.")
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -286,6 +287,108 @@ func lookBack(t *testing.T, in *server.Installation) {
 
 const demonstrates = "installation.demonstration"
 
+// The promise: an installation whose folder says that it is a demonstration's is opened all the
+// same for no demonstration, and is not marked as one.
+func TestInstallationIsNoDemonstration(t *testing.T) {
+	folder := t.TempDir()
+	file := config.Default()
+	file.Data = folder
+	s, err := server.SettingsOf(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := func() *server.Installation {
+		in, err := server.Assemble(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	if err := opens().DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, scenarioFile), []byte(`{"site":"localhost:`+free(t)+`","radius":"x","shown":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, over := context.WithTimeout(t.Context(), time.Minute) // bounds a failure only
+	defer over()
+	if err := Serve(ctx, options(t, folder)); err == nil || !strings.Contains(err.Error(), "not a demonstration's") {
+		t.Errorf("an installation is opened: %v", err)
+	}
+	in := opens()
+	defer in.DB.Close()
+	if all, err := in.DB.AuditLog().Entries(t.Context(), store.Filter{Event: demonstrates}); err != nil || len(all) != 0 {
+		t.Errorf("it is marked as a demonstration's: %v %v", all, err)
+	}
+}
+
+// The promise: only this machine reaches the first page and the site, and the first page is
+// shown under loopback's names alone.
+func TestStageIsOnLoopback(t *testing.T) {
+	s, err := openStage(scenario{Site: "localhost:" + free(t)}, config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for what, l := range map[string]net.Listener{"the first page": s.start, "the site": s.site} {
+		if !config.Loopback(l.Addr().String()) {
+			t.Errorf("%s is at %s", what, l.Addr())
+		}
+	}
+	_, port, _ := net.SplitHostPort(s.start.Addr().String())
+	for host, status := range map[string]int{"127.0.0.1:" + port: http.StatusOK, "localhost:" + port: http.StatusOK, "localhost": http.StatusMisdirectedRequest, "evil.example:" + port: http.StatusMisdirectedRequest,
+		"localhost.evil.example:" + port: http.StatusMisdirectedRequest, "": http.StatusMisdirectedRequest} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/codes", nil)
+		r.Host = host
+		s.named(s.first()).ServeHTTP(w, r)
+		if w.Code != status {
+			t.Errorf("the codes under %q: %d", host, w.Code)
+		}
+	}
+}
+
+// The promise: the pages behind the guard are told who somebody is by the answer alone, and
+// are not reached without a yes.
+func TestGuardTellsTheAnswerAlone(t *testing.T) {
+	answer, got := http.StatusOK, http.Header(nil)
+	g := &guard{host: "localhost:1", ask: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/verify/caddy" || r.Header.Get("X-Forwarded-For") != "192.0.2.1" || r.Header.Get("X-Forwarded-Host") != "localhost:1" || r.Header.Get("X-Forwarded-Uri") != "/payroll/?a=b" || r.Header.Get("X-Forwarded-Method") != http.MethodPost {
+			t.Errorf("it asks %s %v", r.URL, r.Header)
+		}
+		w.Header().Set("Remote-User", "linus")
+		w.WriteHeader(answer)
+	}), pages: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header })}
+	for _, answer = range []int{http.StatusForbidden, http.StatusFound, http.StatusNoContent, http.StatusOK} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/payroll/?a=b", nil)
+		r.Header = http.Header{"Remote-User": {"grace"}, "Remote-Groups": {"finance"}, "Remote-Name": {"Grace"}, "Remote-Email": {"g@example.org"}, "X-Forwarded-For": {"8.8.8.8"}, "X-Forwarded-Host": {"evil.example"},
+			"X-Forwarded-Uri": {"/"}, "X-Forwarded-Method": {http.MethodGet}}
+		g.ServeHTTP(w, r)
+		if answer != http.StatusOK && (got != nil || w.Code != answer) {
+			t.Errorf("after %d the page is reached, or says %d", answer, w.Code)
+		}
+	}
+	if got.Get("Remote-User") != "linus" || got.Get("Remote-Groups")+got.Get("Remote-Name")+got.Get("Remote-Email") != "" {
+		t.Errorf("the page is told %v", got)
+	}
+}
+
+// What is kept is not told to be gone.
+func TestWhatIsKept(t *testing.T) {
+	for _, temporary := range []bool{false, true} {
+		var said strings.Builder
+		o := Options{Folder: t.TempDir(), File: config.Default(), Out: &said, temporary: temporary}
+		o.File.Radius.Listen = []string{"127.0.0.1:18120"}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := o.greet(&stage{start: l}); err != nil || strings.Contains(said.String(), "gone when you stop it") != temporary {
+			t.Errorf("temporary %t: %v %s", temporary, err, said.String())
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, server.DatabaseFile), []byte("somebody's"), 0o600); err != nil {
@@ -293,9 +396,19 @@ func TestRefusals(t *testing.T) {
 	}
 	ctx, over := context.WithCancel(t.Context())
 	over()
+	for _, public := range []string{"http://login.example.org", "https://localhost:8443"} {
+		o := options(t, t.TempDir())
+		o.File.PublicURL = public
+		if err := Serve(ctx, o); err == nil || !strings.Contains(err.Error(), "http://localhost only") {
+			t.Errorf("%s: %v", public, err)
+		}
+	}
 	for what, change := range map[string]func(o *Options){
 		"holds no demonstration":   func(o *Options) { o.Folder = full },
 		"listens on loopback only": func(o *Options) { o.File.Listen = "0.0.0.0:8080" },
+		"instead of 0.0.0.0:8080":  func(o *Options) { o.File.Listen = "0.0.0.0:8080" },
+		"instead of [::]:1812":     func(o *Options) { o.File.Radius.Listen = []string{"127.0.0.1:0", "[::]:1812"} },
+		"instead of :18120":        func(o *Options) { o.File.Radius.Listen = []string{":18120"} },
 		"http://localhost only":    func(o *Options) { o.File.PublicURL = "https://login.example.org" },
 	} {
 		o := options(t, t.TempDir())
