@@ -30,6 +30,19 @@ func Lines(before, after string) []prompt.Field {
 	return out
 }
 
+// Hunk is a place at which two documents differ: the lines that it loses there, and those
+// that it gains.
+type Hunk struct{ Gone, Come []string }
+
+// Hunks are the places at which two documents differ, in their order.
+func Hunks(before, after []string) []Hunk {
+	var out []Hunk
+	for _, h := range hunks(before, after) {
+		out = append(out, Hunk{before[h.a.from:h.a.to], after[h.b.from:h.b.to]})
+	}
+	return out
+}
+
 // seenEmpty says of lines that are all empty that they are there.
 func seenEmpty(s string, r stretch) string {
 	if n := r.to - r.from; n > 0 && strings.TrimSpace(s) == "" {

@@ -164,25 +164,7 @@ func (a *readDesk) hide(raw json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
 	}
-	return json.Marshal(a.hidden(v))
-}
-
-func (a *readDesk) hidden(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, inner := range v {
-			if a.protocols.Secret(k) {
-				v[k] = HiddenSecret
-				continue
-			}
-			v[k] = a.hidden(inner)
-		}
-	case []any:
-		for i := range v {
-			v[i] = a.hidden(v[i])
-		}
-	}
-	return v
+	return json.Marshal(Hide(a.protocols.Secret, v))
 }
 
 // Set adds an application or replaces the one of that name.

@@ -12,6 +12,26 @@ import (
 // be saved say it, the stored secret of the same place stays.
 const HiddenSecret = admin.Hidden
 
+// Hide puts HiddenSecret in the place of each setting that is a secret by its name, inside a
+// decoded value, and returns the value.
+func Hide(secret func(setting string) bool, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			if secret(k) {
+				v[k] = HiddenSecret
+				continue
+			}
+			v[k] = Hide(secret, inner)
+		}
+	case []any:
+		for i := range v {
+			v[i] = Hide(secret, v[i])
+		}
+	}
+	return v
+}
+
 // keepSecrets puts the stored secrets back where the settings say that they are
 // hidden. The same place is the same keys, and in a list the element of the same
 // name; what has no stored secret there is Invalid, so that none of them ever
@@ -20,11 +40,11 @@ func keepSecrets(secret func(setting string) bool, settings, stored json.RawMess
 	if !bytes.Contains(settings, []byte(HiddenSecret)) {
 		return settings, nil
 	}
-	now, err := anyJSON(settings)
+	now, err := Decoded(settings)
 	if err != nil {
 		return settings, nil // the protocol says what is wrong with it
 	}
-	before, err := anyJSON(stored)
+	before, err := Decoded(stored)
 	if err != nil {
 		before = nil
 	}
@@ -35,8 +55,8 @@ func keepSecrets(secret func(setting string) bool, settings, stored json.RawMess
 	return json.Marshal(out)
 }
 
-// anyJSON keeps numbers as they are written.
-func anyJSON(raw []byte) (v any, err error) {
+// Decoded reads a value and keeps numbers as they are written.
+func Decoded(raw []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	err = d.Decode(&v)

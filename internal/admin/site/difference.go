@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/admin/application"
 	"countersign/internal/signin"
 	words "countersign/internal/text"
 )
@@ -164,22 +164,15 @@ func compareTexts(all ...Field) []Field {
 
 // compareSettings lists where two settings differ, by the path of each value.
 func compareSettings(secret func(string) bool, before, after json.RawMessage) ([]Field, error) {
-	old, err := decoded(before)
+	old, err := application.Decoded(before)
 	if err != nil {
 		return nil, err
 	}
-	now, err := decoded(after)
+	now, err := application.Decoded(after)
 	if err != nil {
 		return nil, err
 	}
 	return (&comparer{secret: secret}).compare("settings", old, now, false).out, nil
-}
-
-func decoded(raw json.RawMessage) (v any, err error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	err = d.Decode(&v)
-	return v, err
 }
 
 type comparer struct {
@@ -218,34 +211,13 @@ func (c *comparer) written(v any, hidden bool) string {
 		return ""
 	}
 	if hidden {
-		return "(hidden)"
+		return application.HiddenSecret
 	}
-	b, err := json.Marshal(c.masked(v))
+	b, err := json.Marshal(application.Hide(c.secret, v))
 	if err != nil {
 		return "(unreadable)"
 	}
 	return string(b)
-}
-
-func (c *comparer) masked(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for k, inner := range v {
-			if c.secret(k) {
-				inner = "(hidden)"
-			}
-			out[k] = c.masked(inner)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = c.masked(v[i])
-		}
-		return out
-	}
-	return v
 }
 
 func structured(l []any) bool {
