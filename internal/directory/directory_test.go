@@ -118,6 +118,41 @@ func TestUpdateAndUse(t *testing.T) {
 	}
 }
 
+// What a group is called can be changed, by whoever saw it last, and an older row that
+// somebody puts back is no group.
+func TestDescribe(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUpOn(t, dsn)
+		ctx := t.Context()
+		var staff, again Group
+		storetest.Change(t, r.db, func(tx *store.Tx) (err error) {
+			staff, err = r.groups.Create(ctx, tx, "staff", "Staff", true)
+			return err
+		})
+		attacker := storetest.NewAttacker(t, dsn)
+		before := attacker.Copy("team", "name = 'staff'")
+		storetest.Change(t, r.db, func(tx *store.Tx) (err error) {
+			again, err = r.groups.Describe(ctx, tx, staff, "All staff")
+			return err
+		})
+		found, err := r.groups.Find(ctx, r.db, "staff")
+		if err != nil || found.Display != "All staff" || !found.Privileged || again.Display != found.Display {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		err = storetest.Try(t, r.db, func(tx *store.Tx) error {
+			_, err := r.groups.Describe(ctx, tx, staff, "Other")
+			return err
+		})
+		if failure.ClassOf(err) != failure.Conflict {
+			t.Errorf("one that was read before is described: %v", err)
+		}
+		attacker.PutBack(before, "id")
+		if _, err := r.groups.Find(ctx, r.db, "staff"); !errors.Is(err, ErrTampered) {
+			t.Errorf("the row of before is believed: %v", err)
+		}
+	})
+}
+
 func TestGroups(t *testing.T) {
 	r := setUp(t)
 	ada, bob := r.account(t, NewAccount{Name: "ada"}), r.account(t, NewAccount{Name: "bob"})

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/admin/audit"
 	"countersign/internal/admin/nouns"
+	"countersign/internal/admin/site"
 	"countersign/internal/failure"
 	"countersign/internal/policy"
 	"countersign/internal/servertest"
@@ -110,7 +111,7 @@ func TestKeysLeaveThePrivilegedAlone(t *testing.T) {
 			t.Errorf("%s: %d entries, %v", action, w.Events("command.refused")-before, err)
 			return
 		}
-		if e := entries[0]; e.Actor.Name != "robot" || e.Action != action || e.AccountName != "bob" && e.AccountName != "grace" && action != "account.create" && action != "group.remove" || e.Reason == "" {
+		if e := entries[0]; e.Actor.Name != "robot" || e.Action != action || e.AccountName != "bob" && e.AccountName != "grace" && action != "account.create" && action != "group.remove" && action != "site.apply" || e.Reason == "" {
 			t.Errorf("the entry says %+v", e)
 		}
 	}
@@ -126,6 +127,12 @@ func TestKeysLeaveThePrivilegedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	try("group.remove", map[string]any{"name": "board"})
+	file := "countersign: 1\ngroups:\n- {name: administrators, display: Administrators, privileged: true}\n"
+	var planned site.Difference
+	if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": file, "prune": true}, &planned); err != nil {
+		t.Fatal(err)
+	}
+	try("site.apply", map[string]any{"file": file, "prune": true, "changes": planned.Text})
 	// What it was issued for, it does to others.
 	w.Suspend("grace")
 	key, err := ada.Key("account.resume")
