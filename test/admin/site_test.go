@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,10 @@ func TestASiteIsMadeByAFile(t *testing.T) {
 		if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": same, "prune": true}, &d); failure.ClassOf(err) != failure.Conflict || !strings.Contains(failure.Public(err), "policy mentions") {
 			t.Errorf("what the policy mentions is removed under it: %v", err)
 		}
+		unnamed := strings.Replace(siteFile, "  - name: notes\n    title: Notes", "  - name: a-notes\n    title: Other notes", 1)
+		if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": unnamed, "prune": true}, &d); failure.ClassOf(err) != failure.Conflict || !strings.Contains(failure.Public(err), `policy mentions "notes"`) {
+			t.Errorf("an application that the policy mentions is removed under it: %v", err)
+		}
 		broken := strings.Replace(less, "rules:\n", "rules:\n    - {name: gone, when: application.name == \"notes\", require: two-factors}\n", 1)
 		if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": broken, "prune": true}, &d); failure.ClassOf(err) != failure.Invalid {
 			t.Errorf("a policy mentions what its own file removes: %v", err)
@@ -161,6 +166,10 @@ func TestAFileDoesWhatWasApproved(t *testing.T) {
 	refused("another file under the approval of this one", map[string]any{"file": other, "changes": approved}, failure.Conflict)
 	refused("the same file, and what it does not name goes", map[string]any{"file": one, "changes": approved, "prune": true}, failure.Conflict)
 	refused("the administrators' group made another kind", map[string]any{"file": strings.Replace(one, "privileged: true", "privileged: false", 1), "changes": approved}, failure.Invalid)
+	own := one + "applications:\n- {name: countersign, kind: web, protocol: forward-auth, settings: {hosts: [a.example.org]}}\n"
+	refused("an application that is Countersign itself", map[string]any{"file": own, "changes": approved}, failure.Invalid)
+	nameless := one + "applications:\n- {name: a b, kind: web, protocol: forward-auth, settings: {hosts: [a.example.org]}}\n"
+	refused("an application with no proper name", map[string]any{"file": nameless, "changes": approved}, failure.Invalid)
 	refused("no text at all", map[string]any{"file": one, "changes": ""}, failure.Conflict)
 	broken := one + "policy: |\n  rules:\n  - name: nobody\n    deny: closed\n"
 	refused("a policy by which nobody could administer", map[string]any{"file": broken, "changes": approved}, failure.Refused)
@@ -169,6 +178,28 @@ func TestAFileDoesWhatWasApproved(t *testing.T) {
 	}
 	if err := ada.Do(t.Context(), "site.apply", map[string]any{"file": one, "changes": approved}, &d); failure.ClassOf(err) != failure.Conflict {
 		t.Errorf("the group was made meanwhile: %v", err)
+	}
+}
+
+// The administrators' group stays, named or not; and who approves a file reads its changes,
+// and not what else it holds.
+func TestAFileIsReadWithoutItsSecrets(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := servertest.OfficeOf(w, "ada", "bob")[0]
+	var d site.Difference
+	file := "countersign: 1\ngroups:\n- {name: helpdesk, display: Help desk, privileged: true}\n"
+	if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": file, "prune": true}, &d); err != nil || !d.Same {
+		t.Errorf("without the administrators: %+v, %v", d, err)
+	}
+	if err := ada.Do(t.Context(), "site.plan", map[string]any{"file": siteFile}, &d); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.Admin.Reading(t.Context(), servertest.Command(t, "site.apply", map[string]any{"file": siteFile, "changes": d.Text}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := fmt.Sprintf("%+v", r); strings.Contains(said, "the-secret") || !strings.Contains(said, "make application gate") {
+		t.Errorf("an approval shows %s", said)
 	}
 }
 

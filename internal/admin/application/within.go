@@ -29,11 +29,7 @@ func (w *Within) Over(c *Set, old Application) (Application, error) {
 	if c.Name == signin.Self {
 		return Application{}, failure.At("name", failure.New(failure.Invalid, "That name is Countersign's own."))
 	}
-	app, err := c.over(w.set.protocols, old)
-	if err != nil {
-		return app, err
-	}
-	return app, app.Check()
+	return c.over(w.set.protocols, old)
 }
 
 // Save saves what [Within.Over] answered. What would take or shut what another application
