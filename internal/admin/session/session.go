@@ -79,6 +79,7 @@ func (c *End) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	}
 	ended := 0
 	err := a.ChangeEach(ctx, g, "session.ended", map[string]string{"session": c.Number, "reason": c.Reason}, func(tx *store.Tx) ([]directory.Account, error) {
+		ended = 0 // of a try that collided with another
 		all, err := admin.FindSeveral(ctx, tx, a.people, append([]string{c.Account}, c.Also...))
 		if err != nil {
 			return nil, err
