@@ -2,24 +2,20 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
+	"io"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/term"
-
 	"countersign/internal/accountfile"
+	"countersign/internal/admin"
 	"countersign/internal/admin/account"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/pass"
 	words "countersign/internal/text"
 	"countersign/internal/ticket"
-	"countersign/internal/web/api"
 )
 
 // accountImport makes accounts from a file on this machine: without --commit it says what it
@@ -66,18 +62,7 @@ func (i *accountImport) Run(ctx context.Context, conn *connection) error {
 
 // read reads the file from its beginning, with a bar on the way.
 func (i *accountImport) read(what string, each func(accountfile.Row) error) (accountfile.Report, error) {
-	f, err := os.Open(i.File)
-	if err != nil {
-		return accountfile.Report{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return accountfile.Report{}, err
-	}
-	b := &bar{r: f, what: what, size: info.Size(), seen: term.IsTerminal(int(os.Stderr.Fd()))}
-	defer b.clear()
-	return accountfile.Read(b, each)
+	return throughBar(i.File, what, func(r io.Reader) (accountfile.Report, error) { return accountfile.Read(r, each) })
 }
 
 // judge complains of all that is wrong with the file by itself.
@@ -86,31 +71,17 @@ func (i *accountImport) judge() error {
 	if err != nil {
 		return err
 	}
-	for _, f := range report.Forgiven {
-		fmt.Fprintln(os.Stderr, "forgiven:", f)
-	}
-	if report.OK() {
-		return nil
-	}
-	for _, p := range report.Problems {
-		fmt.Fprintln(os.Stderr, p)
-	}
-	if report.More > 0 {
-		fmt.Fprintf(os.Stderr, "and %d more\n", report.More)
-	}
-	return fmt.Errorf("%s cannot be used; nothing was imported", i.File)
+	return usable(report, i.File)
 }
 
 // sending is a file of accounts on its way: in batches, each of which is one approval.
 type sending struct {
-	ctx    context.Context
-	client *client
-	blank  account.Batch
-	batch  account.Batch
-	done   []account.Batch
-	rows   []account.Row
-	size   int // of the rows, about, in bytes
-	sum    hash.Hash
+	parts
+	blank account.Batch
+	batch account.Batch
+	done  []account.Batch
+	rows  []account.Row
+	size  int // of the rows, about, in bytes
 }
 
 // accountPreview is import without --commit.
@@ -149,7 +120,7 @@ func (s *accountStage) Run(ctx context.Context, conn *connection) error {
 
 // upload sends the file.
 func (i *accountImport) upload(ctx context.Context, c *client) ([]account.Batch, error) {
-	s := &sending{ctx: ctx, client: c, blank: account.Batch{File: filepath.Base(i.File), Change: i.Change}}
+	s := &sending{parts: parts{ctx: ctx, client: c}, blank: account.Batch{File: filepath.Base(i.File), Change: i.Change}}
 	s.begin()
 	report, err := i.read("Sending", s.add)
 	if err == nil && !report.OK() {
@@ -183,7 +154,7 @@ func (i *accountImport) preview(ctx context.Context, c *client) (account.Outcome
 }
 
 func (s *sending) begin() {
-	s.batch, s.sum = s.blank, sha256.New()
+	s.batch, s.sum = s.blank, ticket.Sum{}
 	s.batch.Upload = ticket.NewSecret()
 }
 
@@ -195,7 +166,7 @@ func (s *sending) end() error {
 		}
 	}
 	if s.batch.Count > 0 {
-		s.batch.Digest = hex.EncodeToString(s.sum.Sum(nil))
+		s.batch.Digest = s.sum.Digest()
 		s.done = append(s.done, s.batch)
 	}
 	s.begin()
@@ -218,16 +189,9 @@ func (s *sending) add(r accountfile.Row) error {
 }
 
 func (s *sending) send() error {
-	cmd := &account.Stage{Upload: s.batch.Upload, Part: s.batch.Parts, Rows: s.rows}
-	var staged account.Staged
-	if _, err := s.client.call(s.ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &staged); err != nil {
+	if err := s.stage(&account.Stage{Upload: s.batch.Upload, Part: s.batch.Parts, Rows: s.rows}); err != nil {
 		return err
 	}
-	digest, err := hex.DecodeString(staged.Digest)
-	if err != nil {
-		return err
-	}
-	s.sum.Write(digest)
 	s.batch.Parts++
 	s.batch.Count += len(s.rows)
 	s.rows, s.size = s.rows[:0], 0
@@ -304,14 +268,11 @@ func (i *accountImport) commit(ctx context.Context, c *client, batch account.Bat
 			return fmt.Errorf("%s is not in %s yet: %w", words.Name(o.Account), words.Name(o.Group), err)
 		}
 	}
-	for n := 0; i.Invite && n < len(out.Invitable); n += mostInvited {
-		some := out.Invitable[n:min(n+mostInvited, len(out.Invitable))]
+	for n := 0; i.Invite && n < len(out.Invitable); n += admin.MostSeveral {
+		some := out.Invitable[n:min(n+admin.MostSeveral, len(out.Invitable))]
 		if _, err := c.do(ctx, &pass.Invite{Whom: pass.Whom{Account: some[0], Also: some[1:]}, Note: "imported from " + batch.File}); err != nil {
 			return fmt.Errorf("the accounts are there, and %d are not invited yet: %w", len(out.Invitable)-n, err)
 		}
 	}
 	return nil
 }
-
-// mostInvited is how many are invited by one approval.
-const mostInvited = 500

@@ -3,25 +3,20 @@ package cli
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	admintoken "countersign/internal/admin/token"
 	"countersign/internal/server"
 	"countersign/internal/ticket"
 	"countersign/internal/tokenfile"
-	"countersign/internal/web/api"
 )
 
 type tokenCommand struct {
@@ -98,18 +93,7 @@ func (s *tokenSource) read(what string, each func(tokenfile.Token) error) (token
 	if err != nil {
 		return tokenfile.Report{}, err
 	}
-	f, err := os.Open(s.File)
-	if err != nil {
-		return tokenfile.Report{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return tokenfile.Report{}, err
-	}
-	b := &bar{r: f, what: what, size: info.Size(), seen: term.IsTerminal(int(os.Stderr.Fd()))}
-	defer b.clear()
-	return tokenfile.Read(b, o, each)
+	return throughBar(s.File, what, func(r io.Reader) (tokenfile.Report, error) { return tokenfile.Read(r, o, each) })
 }
 
 // judge reads the whole file, says what it forgave, and complains of all that is wrong
@@ -119,26 +103,14 @@ func (s *tokenSource) judge(each func(tokenfile.Token) error) (tokenfile.Report,
 	if err != nil {
 		return report, err
 	}
-	for _, f := range report.Forgiven {
-		fmt.Fprintln(os.Stderr, "forgiven:", f)
-	}
-	if report.OK() {
-		return report, nil
-	}
-	for _, p := range report.Problems {
-		fmt.Fprintln(os.Stderr, p)
-	}
-	if report.More > 0 {
-		fmt.Fprintf(os.Stderr, "and %d more\n", report.More)
-	}
-	return report, fmt.Errorf("%s cannot be used; nothing was imported", filepath.Base(s.File))
+	return report, usable(report, filepath.Base(s.File))
 }
 
 func nothing(tokenfile.Token) error { return nil }
 
 // upload sends the tokens of a file that was judged, a part at a time.
 func (s *tokenSource) upload(ctx context.Context, c *client) (admintoken.Batch, error) {
-	u := &upload{ctx: ctx, client: c, sum: sha256.New(), batch: admintoken.Batch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
+	u := &upload{parts: parts{ctx: ctx, client: c}, batch: admintoken.Batch{Upload: ticket.NewSecret(), File: filepath.Base(s.File)}}
 	report, err := s.read("Sending", u.add)
 	if err == nil && !report.OK() {
 		err = fmt.Errorf("%s changed while it was read; nothing was imported", filepath.Base(s.File))
@@ -146,23 +118,17 @@ func (s *tokenSource) upload(ctx context.Context, c *client) (admintoken.Batch, 
 	if err == nil && len(u.rows) > 0 {
 		err = u.send()
 	}
-	u.batch.Digest = hex.EncodeToString(u.sum.Sum(nil))
+	u.batch.Digest = u.sum.Digest()
 	return u.batch, err
 }
 
 // upload is a file on its way.
 type upload struct {
-	ctx    context.Context
-	client *client
-	batch  admintoken.Batch
-	rows   []admintoken.Row
-	size   int // of the rows, about, in bytes
-	sum    hash.Hash
+	parts
+	batch admintoken.Batch
+	rows  []admintoken.Row
+	size  int // of the rows, about, in bytes
 }
-
-// partSize is when a part is sent, in bytes: well under the 64 KiB that it may
-// have.
-const partSize = 48 << 10
 
 func (u *upload) add(t tokenfile.Token) error {
 	u.rows = append(u.rows, admintoken.Row{Line: t.Line, Serial: t.Serial, Manufacturer: t.Manufacturer, Kind: t.Kind, Suite: t.Suite, Algorithm: t.Algorithm,
@@ -175,16 +141,9 @@ func (u *upload) add(t tokenfile.Token) error {
 }
 
 func (u *upload) send() error {
-	cmd := &admintoken.Stage{Upload: u.batch.Upload, Part: u.batch.Parts, Rows: u.rows}
-	var staged admintoken.Staged
-	if _, err := u.client.call(u.ctx, "POST", api.Root+"commands/"+cmd.Action(), cmd, &staged); err != nil {
+	if err := u.stage(&admintoken.Stage{Upload: u.batch.Upload, Part: u.batch.Parts, Rows: u.rows}); err != nil {
 		return err
 	}
-	digest, err := hex.DecodeString(staged.Digest)
-	if err != nil {
-		return err
-	}
-	u.sum.Write(digest)
 	u.batch.Parts++
 	u.batch.Count += len(u.rows)
 	u.rows, u.size = u.rows[:0], 0
@@ -304,33 +263,4 @@ func (t *tokenImport) Run(ctx context.Context, conn *connection) error {
 		return err
 	}
 	return c.print(os.Stdout, answer)
-}
-
-// bar reads, and draws how far it is where somebody looks.
-type bar struct {
-	r     io.Reader
-	what  string
-	size  int64
-	done  int64
-	seen  bool
-	drawn int // in percent, and one more
-}
-
-func (b *bar) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	b.done += int64(n)
-	if b.seen && b.size > 0 {
-		if percent := int(b.done * 100 / b.size); percent >= b.drawn {
-			b.drawn = percent + 1
-			fmt.Fprintf(os.Stderr, "\r%s [%-40s] %3d %%", b.what, strings.Repeat("#", min(percent, 100)*40/100), min(percent, 100))
-		}
-	}
-	return n, err
-}
-
-// clear takes the bar away.
-func (b *bar) clear() {
-	if b.drawn > 0 {
-		fmt.Fprintf(os.Stderr, "\r%60s\r", "")
-	}
 }

@@ -12,11 +12,11 @@ import (
 	"countersign/internal/store"
 )
 
-// Bounds of an upload: how many parts it may have, and for how long each is kept.
-const (
-	mostParts  = 10_000
-	uploadLife = 30 * time.Minute
-)
+// MostParts is how many parts an upload may have.
+const MostParts = 10_000
+
+// uploadLife is for how long each part is kept.
+const uploadLife = 30 * time.Minute
 
 // Upload is a file that was sent in parts, each of them a ticket. What its owner sent, nobody
 // else can use.
@@ -37,8 +37,8 @@ func (u Upload) partSecret(part int) (string, error) {
 	if err != nil || len(raw) != secretSize {
 		return "", failure.At("upload", failure.New(failure.Invalid, "The upload is named by 24 random bytes in unpadded base64url."))
 	}
-	if part < 0 || part >= mostParts {
-		return "", failure.At("part", failure.New(failure.Invalid, "A file has %d parts at most.", mostParts))
+	if part < 0 || part >= MostParts {
+		return "", failure.At("part", failure.New(failure.Invalid, "A file has %d parts at most.", MostParts))
 	}
 	h := sha256.Sum256(binary.BigEndian.AppendUint32(append([]byte(u.Kind+"\x00"), raw...), uint32(part)))
 	return base64.RawURLEncoding.EncodeToString(h[:secretSize]), nil
@@ -55,47 +55,78 @@ func (t *Tickets) Stage(ctx context.Context, u Upload, part int, payload []byte)
 	return hex.EncodeToString(digest[:]), err
 }
 
+// NotAsSent says that the digest of what was sent, or how much it is, is another than whoever
+// approved it was told.
+var NotAsSent = failure.New(failure.Conflict, "What was sent is not what its digest says; nothing was imported. Send the file again.")
+
 // Walk visits the parts in their order, and holds them to the digest at the end. It uses
 // nothing up, so that whoever means to do something with each walks through them first.
-func (t *Tickets) Walk(ctx context.Context, u Upload, visit func(part int, payload []byte) error) error {
-	if u.Parts < 1 || u.Parts > mostParts {
-		return failure.At("parts", failure.New(failure.Invalid, "A file has 1 to %d parts.", mostParts))
+func (t *Tickets) Walk(ctx context.Context, u Upload, visit func(payload []byte) error) error {
+	return u.each(func(secret string) (Ticket, error) { return t.Peek(ctx, u.Kind, secret) }, visit)
+}
+
+// TakeAllTx is Walk that uses the parts up, inside a change of another package.
+func (t *Tickets) TakeAllTx(ctx context.Context, tx *store.Tx, u Upload, visit func(payload []byte) error) error {
+	return u.each(func(secret string) (Ticket, error) { return t.TakeTx(ctx, tx, u.Kind, secret) }, visit)
+}
+
+// TakePartTx uses one part up inside a change of another package. Nothing holds it to the
+// digest: that is for a Walk before.
+func (t *Tickets) TakePartTx(ctx context.Context, tx *store.Tx, u Upload, part int) ([]byte, error) {
+	return u.open(part, func(secret string) (Ticket, error) { return t.TakeTx(ctx, tx, u.Kind, secret) })
+}
+
+func (u Upload) each(open func(secret string) (Ticket, error), visit func(payload []byte) error) error {
+	if u.Parts < 1 || u.Parts > MostParts {
+		return failure.At("parts", failure.New(failure.Invalid, "A file has 1 to %d parts.", MostParts))
 	}
-	sum := sha256.New()
+	var sum Sum
 	for part := range u.Parts {
-		secret, err := u.partSecret(part)
+		payload, err := u.open(part, open)
 		if err != nil {
 			return err
 		}
-		one, err := t.Peek(ctx, u.Kind, secret)
-		if err = u.owned(one, part, err); err != nil {
-			return err
-		}
-		digest := sha256.Sum256(one.Payload)
-		sum.Write(digest[:])
-		if err := visit(part, one.Payload); err != nil {
+		sum.add(sha256.Sum256(payload))
+		if err := visit(payload); err != nil {
 			return err
 		}
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != u.Digest {
-		return failure.New(failure.Conflict, "What was sent is not what its digest says; nothing was imported. Send the file again.")
+	if sum.Digest() != u.Digest {
+		return NotAsSent
 	}
 	return nil
 }
 
-func (u Upload) owned(one Ticket, part int, err error) error {
-	if failure.ClassOf(err) == failure.Refused || err == nil && one.Owner != u.Owner {
-		return failure.New(failure.NotFound, "Part %d was not sent, or more than half an hour ago; send the file again.", part)
-	}
-	return err
-}
-
-// TakePartTx uses a part up inside a change of another package.
-func (t *Tickets) TakePartTx(ctx context.Context, tx *store.Tx, u Upload, part int) ([]byte, error) {
+// open opens a part, which its owner sent.
+func (u Upload) open(part int, open func(secret string) (Ticket, error)) ([]byte, error) {
 	secret, err := u.partSecret(part)
 	if err != nil {
 		return nil, err
 	}
-	one, err := t.TakeTx(ctx, tx, u.Kind, secret)
-	return one.Payload, u.owned(one, part, err)
+	one, err := open(secret)
+	if failure.ClassOf(err) == failure.Refused || err == nil && one.Owner != u.Owner {
+		return nil, failure.New(failure.NotFound, "Part %d was not sent, or more than half an hour ago; send the file again.", part)
+	}
+	return one.Payload, err
+}
+
+// Sum adds up the digests of the parts of an upload, in their order. The zero Sum is of none.
+type Sum struct{ of []byte }
+
+// Add adds the digest of the next part, in hexadecimal.
+func (s *Sum) Add(digest string) error {
+	raw, err := hex.DecodeString(digest)
+	if err != nil || len(raw) != sha256.Size {
+		return failure.New(failure.Invalid, "The digest of a part is a SHA-256 in hexadecimal.")
+	}
+	s.add([sha256.Size]byte(raw))
+	return nil
+}
+
+func (s *Sum) add(digest [sha256.Size]byte) { s.of = append(s.of, digest[:]...) }
+
+// Digest is the [Upload.Digest] of these parts.
+func (s *Sum) Digest() string {
+	sum := sha256.Sum256(s.of)
+	return hex.EncodeToString(sum[:])
 }

@@ -2,13 +2,8 @@ package token
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"strings"
 	"time"
 	"unicode"
@@ -51,27 +46,11 @@ type Row struct {
 	Issued       time.Time `json:"issued,omitzero"`
 }
 
-// Bounds of an upload. A part is kept as a ticket, so that its JSON must stay
-// under 64 KiB beside its number of rows.
-const (
-	RowsPerPart = 300
-	mostParts   = 10_000
-	uploadKind  = "token-part"
-	uploadLife  = 30 * time.Minute
-)
+// RowsPerPart is how many rows a part of a file has at most. A part is kept as a ticket, so
+// that its JSON must stay under 64 KiB beside that.
+const RowsPerPart = 300
 
-// partSecret is what the ticket of a part is found by.
-func partSecret(upload string, part int) (string, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(upload)
-	if err != nil || len(raw) != 24 {
-		return "", failure.At("upload", failure.New(failure.Invalid, "The upload is named by 24 random bytes in unpadded base64url."))
-	}
-	if part < 0 || part >= mostParts {
-		return "", failure.At("part", failure.New(failure.Invalid, "A file has %d parts at most.", mostParts))
-	}
-	h := sha256.Sum256(binary.BigEndian.AppendUint32(append([]byte("token-part\x00"), raw...), uint32(part)))
-	return base64.RawURLEncoding.EncodeToString(h[:24]), nil
-}
+const uploadKind = "token-part"
 
 // Part is a part of a file. Upload is a secret of the sender's making, 24 random bytes in
 // unpadded base64url, by which the parts are found; Number is from 0.
@@ -84,10 +63,6 @@ type Part struct {
 // Stage takes a part of a file, sealed and for half an hour, and returns its SHA-256 in
 // hexadecimal. What its owner sent, nobody else can import.
 func (f *Files) Stage(ctx context.Context, owner assurance.AccountID, p Part) (string, error) {
-	secret, err := partSecret(p.Upload, p.Number)
-	if err != nil {
-		return "", err
-	}
 	if len(p.Rows) < 1 || len(p.Rows) > RowsPerPart {
 		return "", failure.At("rows", failure.New(failure.Invalid, "A part has 1 to %d tokens.", RowsPerPart))
 	}
@@ -100,9 +75,7 @@ func (f *Files) Stage(ctx context.Context, owner assurance.AccountID, p Part) (s
 	if err != nil {
 		return "", err
 	}
-	_, err = f.tickets.Issue(ctx, ticket.Spec{Kind: uploadKind, Owner: int64(owner), Payload: b, Lifetime: uploadLife, Secret: secret})
-	digest := sha256.Sum256(b)
-	return hex.EncodeToString(digest[:]), err
+	return f.tickets.Stage(ctx, ticket.Upload{Kind: uploadKind, Owner: int64(owner), Secret: p.Upload}, p.Number, b)
 }
 
 // token makes a row what is kept in stock.
@@ -175,8 +148,8 @@ const mostKnown = 100
 // imported. Once it has a hundred it asks for no more.
 func (f *Files) Known(ctx context.Context, owner assurance.AccountID, b Batch) ([]string, error) {
 	out := []string{}
-	open := func(secret string) (ticket.Ticket, error) { return f.tickets.Peek(ctx, uploadKind, secret) }
-	err := b.each(owner, open, func(rows []Row) error {
+	count := 0
+	err := f.tickets.Walk(ctx, b.upload(owner), counted(&count, func(rows []Row) error {
 		serials := make([]string, len(rows))
 		for i, row := range rows {
 			serials[i] = row.Serial
@@ -187,15 +160,15 @@ func (f *Files) Known(ctx context.Context, owner assurance.AccountID, b Batch) (
 		known, err := f.stock.Known(ctx, f.stock.db, serials)
 		out = append(out, known...)
 		return err
-	})
-	return out, err
+	}))
+	return out, b.holds(count, err)
 }
 
 // ImportTx puts what was sent into stock: all of it, or nothing. It is part of another
 // room's change, which records it.
 func (f *Files) ImportTx(ctx context.Context, tx *store.Tx, owner assurance.AccountID, b Batch) error {
-	open := func(secret string) (ticket.Ticket, error) { return f.tickets.TakeTx(ctx, tx, uploadKind, secret) }
-	return b.each(owner, open, func(rows []Row) error {
+	count := 0
+	err := f.tickets.TakeAllTx(ctx, tx, b.upload(owner), counted(&count, func(rows []Row) error {
 		tokens := make([]Token, len(rows))
 		for i, row := range rows {
 			var err error
@@ -204,46 +177,30 @@ func (f *Files) ImportTx(ctx context.Context, tx *store.Tx, owner assurance.Acco
 			}
 		}
 		return f.stock.Add(ctx, tx, tokens)
-	})
+	}))
+	return b.holds(count, err)
 }
 
-// each reads the parts in their order, and at the end holds them to the digest
-// and the count.
-func (b Batch) each(owner assurance.AccountID, open func(secret string) (ticket.Ticket, error), visit func([]Row) error) error {
-	if b.Parts < 1 || b.Parts > mostParts {
-		return failure.At("parts", failure.New(failure.Invalid, "A file has 1 to %d parts.", mostParts))
-	}
-	sum, count := sha256.New(), 0
-	for part := range b.Parts {
-		rows, err := b.part(owner, part, open, sum)
-		if err != nil {
-			return err
-		}
-		count += len(rows)
-		if err := visit(rows); err != nil {
-			return err
-		}
-	}
-	if count != b.Count || hex.EncodeToString(sum.Sum(nil)) != b.Digest {
-		return failure.New(failure.Conflict, "What was sent is not what its digest says; nothing was imported. Send the file again.")
-	}
-	return nil
+func (b Batch) upload(owner assurance.AccountID) ticket.Upload {
+	return ticket.Upload{Kind: uploadKind, Owner: int64(owner), Secret: b.Upload, Parts: b.Parts, Digest: b.Digest}
 }
 
-func (b Batch) part(owner assurance.AccountID, part int, open func(secret string) (ticket.Ticket, error), sum hash.Hash) ([]Row, error) {
-	secret, err := partSecret(b.Upload, part)
-	if err != nil {
-		return nil, err
+// counted reads the rows of a part, and counts them.
+func counted(n *int, visit func([]Row) error) func(payload []byte) error {
+	return func(payload []byte) error {
+		var rows []Row
+		if err := json.Unmarshal(payload, &rows); err != nil {
+			return err
+		}
+		*n += len(rows)
+		return visit(rows)
 	}
-	t, err := open(secret)
-	if failure.ClassOf(err) == failure.Refused || err == nil && t.Owner != int64(owner) {
-		return nil, failure.New(failure.NotFound, "Part %d was not sent, or more than half an hour ago; send the file again.", part)
+}
+
+// holds holds what was read to the count.
+func (b Batch) holds(count int, err error) error {
+	if err == nil && count != b.Count {
+		return ticket.NotAsSent
 	}
-	if err != nil {
-		return nil, err
-	}
-	digest := sha256.Sum256(t.Payload)
-	sum.Write(digest[:])
-	var rows []Row
-	return rows, json.Unmarshal(t.Payload, &rows)
+	return err
 }

@@ -392,7 +392,7 @@ func TestFiles(t *testing.T) {
 		return o.try(t, func(tx *store.Tx) error { return o.files.ImportTx(t.Context(), tx, owner.ID, b) })
 	}
 	short, other, none, all := b, b, b, b
-	short.Count, other.Digest, none.Parts, all.Parts = 2, strings.Repeat("0", 64), 0, mostParts+1
+	short.Count, other.Digest, none.Parts, all.Parts = 2, strings.Repeat("0", 64), 0, ticket.MostParts+1
 	refused(t, "somebody else's", load(o.bob, b), "was not sent")
 	refused(t, "fewer", load(o.ada, short), "not what its digest says")
 	refused(t, "another digest", load(o.ada, other), "not what its digest says")
@@ -438,7 +438,7 @@ func TestFiles(t *testing.T) {
 	}{
 		"a turned maker": {upload, 0, []Row{turned}, "a manufacturer has"},
 		"no name":        {"short", 0, []Row{row("F5")}, "24 random bytes"},
-		"a part too far": {upload, mostParts, []Row{row("F5")}, "10000 parts at most"},
+		"a part too far": {upload, ticket.MostParts, []Row{row("F5")}, "10000 parts at most"},
 		"nothing":        {upload, 0, nil, "1 to 300 tokens"},
 		"too much":       {upload, 0, make([]Row, RowsPerPart+1), "1 to 300 tokens"},
 		"no serial":      {upload, 0, []Row{row("")}, "a serial number has"},

@@ -212,7 +212,7 @@ func (a *importDesk) judge(ctx context.Context, g signin.Grant, b *Batch) (*Outc
 		return out, failure.At("count", failure.New(failure.Invalid, "One import makes %d accounts at most; split the file.", MostRows))
 	}
 	r := a.newReading(g, out)
-	err := a.tickets.Walk(ctx, b.upload(g), func(_ int, payload []byte) error {
+	err := a.tickets.Walk(ctx, b.upload(g), func(payload []byte) error {
 		var rows []Row
 		if err := json.Unmarshal(payload, &rows); err != nil {
 			return err

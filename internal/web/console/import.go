@@ -1,8 +1,6 @@
 package console
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -138,20 +136,18 @@ func (p *importPages) preview(v *visit) error {
 
 // stage keeps the rows in parts.
 func stage(v *visit, rows []account.Row) (account.Batch, error) {
-	b, sum := account.Batch{Upload: ticket.NewSecret(), Count: len(rows)}, sha256.New()
+	b, sum := account.Batch{Upload: ticket.NewSecret(), Count: len(rows)}, ticket.Sum{}
 	for len(rows) > 0 {
 		n := min(len(rows), account.RowsPerPart)
 		staged, err := read[account.Staged](v, &account.Stage{Upload: b.Upload, Part: b.Parts, Rows: rows[:n]})
 		if err != nil {
 			return b, err
 		}
-		digest, err := hex.DecodeString(staged.Digest)
-		if err != nil {
+		if err := sum.Add(staged.Digest); err != nil {
 			return b, err
 		}
-		sum.Write(digest)
 		b.Parts, rows = b.Parts+1, rows[n:]
 	}
-	b.Digest = hex.EncodeToString(sum.Sum(nil))
+	b.Digest = sum.Digest()
 	return b, nil
 }
