@@ -61,28 +61,29 @@ func (c *Counts) CatchUp(ctx context.Context, pages int) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for range pages {
-		next, begun, err := c.next(ctx)
+		at, err := c.reached(ctx)
 		if err != nil {
 			return false, err
 		}
-		got, last, err := c.page(ctx, next, begun)
+		got, last, err := c.page(ctx, at)
 		if err != nil {
 			return false, err
 		}
-		if got.to == 0 {
+		if got.to == 0 && !at.beyond {
 			return true, nil
 		}
-		if err := c.keep(ctx, next, begun, got); err != nil || last {
+		got.to = max(got.to, at.next)
+		if err := c.keep(ctx, at, got); err != nil || last {
 			return err == nil, err
 		}
 	}
 	return false, nil
 }
 
-// page counts the entries from a number on, and reports whether no page follows it.
-func (c *Counts) page(ctx context.Context, next int64, begun bool) (counted, bool, error) {
-	f := store.Filter{From: next, Limit: countPage}
-	if !begun {
+// page counts the entries from a place on, and reports whether no page follows it.
+func (c *Counts) page(ctx context.Context, at place) (counted, bool, error) {
+	f := store.Filter{From: at.next, Limit: countPage}
+	if !at.begun {
 		f.Since = c.now().AddDate(0, 0, -shownDays)
 	}
 	entries, err := c.db.AuditLog().Entries(ctx, f)
@@ -100,11 +101,11 @@ type looked struct {
 // nothing: a page that is looked at changes no row.
 func (c *Counts) look(ctx context.Context, pages int) (looked, error) {
 	for {
-		next, begun, err := c.next(ctx)
+		at, err := c.reached(ctx)
 		if err != nil {
 			return looked{}, err
 		}
-		more, all, err := c.ahead(ctx, next, begun, pages)
+		more, all, err := c.ahead(ctx, at, pages)
 		if err != nil {
 			return looked{}, err
 		}
@@ -118,17 +119,17 @@ func (c *Counts) look(ctx context.Context, pages int) (looked, error) {
 		}
 		slices.Reverse(more.rings)
 		out.rings = append(more.rings, kept...)
-		if after, _, err := c.next(ctx); err != nil || after == next { // or something is there twice, or missing
+		if after, err := c.reached(ctx); err != nil || after == at { // or something is there twice, or missing
 			return out, err
 		}
 	}
 }
 
-// ahead counts what is new from a number on, and reports whether that is all.
-func (c *Counts) ahead(ctx context.Context, next int64, begun bool, pages int) (counted, bool, error) {
+// ahead counts what is new from a place on, and reports whether that is all.
+func (c *Counts) ahead(ctx context.Context, at place, pages int) (counted, bool, error) {
 	out := counted{days: map[sort]int64{}}
 	for range pages {
-		got, last, err := c.page(ctx, next, begun)
+		got, last, err := c.page(ctx, at)
 		if err != nil {
 			return out, false, err
 		}
@@ -139,23 +140,30 @@ func (c *Counts) ahead(ctx context.Context, next int64, begun bool, pages int) (
 		if got.to == 0 || last {
 			return out, true, nil
 		}
-		next, begun = got.to, true
+		at = place{next: got.to, begun: true}
 	}
 	return out, false, nil
 }
 
-// next is the number of the first entry that was not counted, and whether any was.
-func (c *Counts) next(ctx context.Context) (next int64, begun bool, err error) {
-	err = c.db.QueryRow(ctx, `select n from counted where day = $1 and what = 'next'`, noDay).Scan(&next)
+// place is how far was counted.
+type place struct {
+	next  int64 // the number of the first entry that was not counted
+	begun bool  // any was
+	// beyond says that what was counted is further than the log is: an older log was put back.
+	beyond bool
+}
+
+func (c *Counts) reached(ctx context.Context) (place, error) {
+	var next, end int64
+	err := c.db.QueryRow(ctx, `select n from counted where day = $1 and what = 'next'`, noDay).Scan(&next)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, nil
+		return place{}, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return place{}, err
 	}
-	var end int64
 	err = c.db.QueryRow(ctx, `select coalesce(max(seq), -1) + 1 from audit_entry`).Scan(&end)
-	return min(next, end), true, err // an older log was put back
+	return place{next: min(next, end), begun: true, beyond: next > end}, err
 }
 
 // counted are the counts of a page.
@@ -236,9 +244,9 @@ func word(s string) string {
 var errCountedElsewhere = errors.New("another server counted meanwhile")
 
 // keep adds the counts of a page, if nobody has counted it meanwhile.
-func (c *Counts) keep(ctx context.Context, from int64, begun bool, got counted) error {
+func (c *Counts) keep(ctx context.Context, from place, got counted) error {
 	err := c.db.Housekeep(ctx, "log.count", func(tx *store.Tx) error {
-		n, err := c.move(ctx, tx, from, begun, got.to)
+		n, err := c.move(ctx, tx, from, got.to)
 		if err != nil {
 			return err
 		}
@@ -265,15 +273,14 @@ func (c *Counts) keep(ctx context.Context, from int64, begun bool, got counted) 
 }
 
 // move says how far was counted, from where this server saw it.
-func (c *Counts) move(ctx context.Context, tx *store.Tx, from int64, begun bool, to int64) (int64, error) {
-	if !begun {
+func (c *Counts) move(ctx context.Context, tx *store.Tx, from place, to int64) (int64, error) {
+	switch {
+	case !from.begun:
 		return tx.Exec(ctx, `insert into counted (day, what, n) values ($1, 'next', $2) on conflict do nothing`, noDay, to)
+	case from.beyond:
+		return tx.Exec(ctx, `update counted set n = $2 where day = $1 and what = 'next' and n > (select coalesce(max(seq), -1) + 1 from audit_entry)`, noDay, to)
 	}
-	n, err := tx.Exec(ctx, `update counted set n = $2 where day = $1 and what = 'next' and n = $3`, noDay, to, from)
-	if err == nil && n == 0 { // it is further than the log is, because an older log was put back
-		n, err = tx.Exec(ctx, `update counted set n = $2 where day = $1 and what = 'next' and n > (select coalesce(max(seq), -1) + 1 from audit_entry)`, noDay, to)
-	}
-	return n, err
+	return tx.Exec(ctx, `update counted set n = $2 where day = $1 and what = 'next' and n = $3`, noDay, to, from.next)
 }
 
 // shown are the newest days with what was counted and what more there is, the oldest first,
