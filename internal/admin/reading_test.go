@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -104,5 +105,40 @@ func TestSpan(t *testing.T) {
 		if got := Span(d); got != want {
 			t.Errorf("%v is %q, not %q", d, got, want)
 		}
+	}
+}
+
+// The promise: no field is left out of what is read, one of an embedded struct and one that is
+// taken away among them, however long it is; and nothing in it is invisible or breaks its line.
+func TestEveryFieldIsReadWholeAndEscaped(t *testing.T) {
+	const hidden, escaped = "x\u202e\ny", `x\u{202E}\ny`
+	type whom struct {
+		Account string `json:"account"`
+	}
+	c := struct {
+		whom
+		Note    string          `json:"note"`
+		At      time.Time       `json:"at"`
+		Risk    bool            `json:"at_risk"`
+		List    []string        `json:"list"`
+		Raw     json.RawMessage `json:"raw"`
+		Gone    string          `json:"gone"`
+		Unset   string          `json:"unset"`
+		Said    string          `json:"said"`
+		Digest  string          `json:"digest"`
+		Decimal float64         `json:"decimal"`
+	}{whom{hidden}, strings.Repeat("long", 20000), time.Unix(1767225600, 0), true, []string{hidden, "a b"}, json.RawMessage(`"` + hidden + `"`), "", "", "value", "d1g35t", 2.5}
+	s := &Sheet{before: map[string]string{}, says: map[string]string{}, rows: map[string][]prompt.Field{}}
+	s.Was("gone", hidden)
+	s.Was("at_risk", "no")
+	s.Says("said", "words "+hidden)
+	s.Rows("digest")
+	var rows []prompt.Field
+	s.fields(reflect.ValueOf(&c).Elem(), &rows)
+	want := strings.Join([]string{"Account:  -> " + escaped, "Note:  -> " + strings.Repeat("long", 20000), "At:  -> 2026-01-01T00:00:00Z", "At risk: no -> yes",
+		`List:  -> "` + escaped + `" "a b"`, `Raw:  -> "` + escaped + `"`, "Gone: " + escaped + " -> ", "Said:  -> words " + escaped, "Decimal:  -> 2.5"}, "\n")
+	got := told(rows)
+	if short := strings.NewReplacer(strings.Repeat("long", 20000), "long..."); got != want {
+		t.Errorf("got\n%s\nwant\n%s", short.Replace(got), short.Replace(want))
 	}
 }
