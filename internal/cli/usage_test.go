@@ -247,4 +247,10 @@ func TestNoWait(t *testing.T) {
 	if out, _, ok := sh.Run("", "approval", wait[1]); ok {
 		t.Errorf("its answer is told again: %s", out)
 	}
+	for _, other := range []string{"", "a-secret-of-nobody", wait[1] + "x"} {
+		cmd := sh.Command("approval", "--", other)
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || strings.Contains(string(out), "still waits") {
+			t.Errorf("what waits for nothing is answered %d: %s", cmd.ProcessState.ExitCode(), out)
+		}
+	}
 }

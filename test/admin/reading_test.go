@@ -151,3 +151,27 @@ func TestAnApprovalSaysBeforeAndAfter(t *testing.T) {
 		t.Errorf("a change of the policy reads as %+v (%v)", r, err)
 	}
 }
+
+// The promise: a person reads on the page what they approve, with nothing in it that is markup or
+// invisible; whoever cancels is where they were, and nothing was done.
+func TestAnApprovalIsReadAndCancelled(t *testing.T) {
+	w := servertest.NewWorld(t)
+	w.EnrollCodes("eve")
+	root := w.Person()
+	root.Comes("root", w.Administrator("root").Secret)
+	w.Later(6 * time.Minute)
+	root.Get("/console/accounts/eve")
+	root.Post("/console/accounts/eve/suspend", "reason", "left\u202e <b>today</b>")
+	for _, says := range []string{"<h1>Approve</h1>", `<bdi class="lines">left\u{202E} &lt;b&gt;today&lt;/b&gt;</bdi>`, `<a href="/console/accounts/eve">Cancel</a>`} {
+		if !strings.Contains(root.Page, says) {
+			t.Errorf("the page does not say %s:\n%s", says, root.Page)
+		}
+	}
+	if strings.Contains(root.Page, "<b>today") || strings.Contains(root.Page, "left\u202e") {
+		t.Error("a reason became markup, or hides something")
+	}
+	root.Get("/console/accounts/eve")
+	if root.Status != 200 || w.Events("account.suspended") != 0 {
+		t.Errorf("cancelling is answered %d, and %d were suspended", root.Status, w.Events("account.suspended"))
+	}
+}

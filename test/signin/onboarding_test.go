@@ -3,8 +3,10 @@ package signin
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/servertest"
@@ -35,8 +37,10 @@ func TestNewcomersReadHowFarTheyAre(t *testing.T) {
 	for _, says := range []string{"ada</bdi>", "Enough by itself", "One of two"} {
 		ada.Sees(says)
 	}
-	if strings.Contains(ada.Page, "1 of 2 done") {
-		t.Error("something is done before anything is set up")
+	for _, not := range []string{"1 of 2 done", `href="/account/history"`, `href="/account/applications"`} {
+		if strings.Contains(ada.Page, not) {
+			t.Errorf("before anything is set up the page has %q", not)
+		}
 	}
 	ada.Post("/account/do", "action", "authenticator.enroll", "object", "password")
 	ada.Sees("The same again")
@@ -62,10 +66,47 @@ func TestNewcomersReadHowFarTheyAre(t *testing.T) {
 	if mallory.Status == http.StatusOK || strings.Contains(mallory.Page, codes[0][1]) {
 		t.Errorf("another browser gets the codes: %d", mallory.Status)
 	}
+	base, _ := url.Parse(w.Base)
+	c := keeps(ada, "countersign-offer")
+	c.Path = "/"
+	mallory.Client.Jar.SetCookies(base, []*http.Cookie{c})
+	mallory.Get("/account")
+	if mallory.Post("/account/setup/codes"); mallory.Status == http.StatusOK || strings.Contains(mallory.Page, codes[0][1]) {
+		t.Errorf("another account gets the codes with the offer itself: %d", mallory.Status)
+	}
+	mallory.Get("/account")
+	mallory.Post("/account/do", "action", "authenticator.enroll", "object", "totp")
+	if mallory.Post("/account/setup/codes"); mallory.Status != http.StatusNotFound {
+		t.Errorf("a secret that is no sheet of codes is answered %d", mallory.Status)
+	}
 	ada.Page = offer
 	ada.Post("/account/setup", "authenticator", "recoverycode", "text", codes[9][1])
 	ada.Sees("Added: Recovery codes")
 	ada.Sees("Sign in") // it was the second of two
+}
+
+// The promise: codes come as a file until they are kept, and never again, whoever still has the
+// cookie of their offer.
+func TestKeptCodesAreNotHandedOutAgain(t *testing.T) {
+	w := servertest.NewWorld(t)
+	bob := w.EnrollCodes("bob")
+	in := w.Person()
+	in.Comes("bob", bob.Secret)
+	in.Get("/account")
+	in.Post("/account/do", "action", "authenticator.enroll", "object", "recoverycode")
+	offer, code := in.Page, servertest.Last(t, servertest.RecoveryCodes, in.Page)
+	kept := keeps(in, "countersign-offer")
+	kept.Path = "/"
+	in.Post("/account/setup/codes")
+	in.Sees(code)
+	in.Page = offer
+	in.Post("/account/setup", "authenticator", "recoverycode", "text", code)
+	in.Sees("Added: Recovery codes")
+	base, _ := url.Parse(w.Base)
+	in.Client.Jar.SetCookies(base, []*http.Cookie{kept})
+	if in.Post("/account/setup/codes"); in.Status == http.StatusOK || servertest.RecoveryCodes.MatchString(in.Page) || strings.Contains(in.Page, code) {
+		t.Errorf("codes that are kept are handed out again: %d\n%s", in.Status, in.Page)
+	}
 }
 
 // The promise: a page shows the applications that policy lets this person into, and only where
@@ -98,12 +139,11 @@ func TestMyApplications(t *testing.T) {
 	}
 }
 
-// The promise: who is refused after they are known gets out in the same browser, and goes on to
-// where they were going; a link or a page of another site signs nobody out.
+// The promise: whoever is known gets out in the same browser and begins anew, with nothing of what
+// was shown before; a link signs nobody out.
 func TestWayOutOfARefusal(t *testing.T) {
 	w := servertest.NewWorld(t)
-	w.EnrollCodes("ada")
-	servertest.PlantApplication(w, application.Application{Name: "core", Title: "Core switch", Kind: "network-device", Tier: application.ControlPlane, Protocol: "forward-auth"}, map[string]any{"hosts": []string{"core.test"}})
+	ada := w.EnrollCodes("ada")
 	p := w.Person()
 	p.Get("/sign-in")
 	p.Post("/sign-in", "name", "ada", "authenticator", "password", "text", "wrong")
@@ -115,6 +155,29 @@ func TestWayOutOfARefusal(t *testing.T) {
 	p.Sees("ada</bdi>")
 	p.Get("/sign-in?errand=own")
 	p.Sees("Use a temporary access pass") // from the beginning
+
+	in := w.Person()
+	in.Comes("ada", ada.Secret)
+	w.Later(20 * time.Minute)
+	asked := func() {
+		t.Helper()
+		in.Get("/account")
+		in.Post("/account/do", "action", "authenticator.enroll", "object", "passkey")
+		in.Sees("Sign out and begin again")
+		in.Post("/sign-in", "authenticator", "password", "text", servertest.Passphrase)
+		in.Sees("1 of 2 done")
+	}
+	asked()
+	if in.Get("/sign-out?again=yes"); in.Status == http.StatusOK {
+		t.Errorf("a link signs out: %d", in.Status)
+	}
+	asked()
+	in.Post("/sign-out", "again", "yes")
+	in.Sees("You are signed out. Begin again here.")
+	in.Sees("Use a temporary access pass")
+	if in.Get("/account"); in.Inside() || strings.Contains(in.Page, "ada</bdi>") {
+		t.Errorf("the session is still there, or what was shown:\n%s", in.Page)
+	}
 }
 
 // The promise: the same in Chromium: pass, password, the app, signed in.
