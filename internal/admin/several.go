@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 
 	"countersign/internal/assurance"
@@ -55,8 +54,8 @@ func AboutOne(name string, others int, err error) error {
 
 // FindSeveral finds accounts by their names, each once.
 func FindSeveral(ctx context.Context, r store.Reader, people *directory.Accounts, names []string) ([]directory.Account, error) {
-	if err := CheckSeveral(names); err != nil {
-		return nil, err
+	if len(names) > MostSeveral {
+		return nil, failure.New(failure.Invalid, "Name %d accounts at most; do it in parts.", MostSeveral)
 	}
 	out := make([]directory.Account, 0, len(names))
 	seen := make(map[assurance.AccountID]bool, len(names))
@@ -72,18 +71,4 @@ func FindSeveral(ctx context.Context, r store.Reader, people *directory.Accounts
 		out = append(out, d)
 	}
 	return out, nil
-}
-
-// CheckSeveral says what is wrong with a list of accounts.
-func CheckSeveral(names []string) error {
-	if len(names) > MostSeveral {
-		return failure.New(failure.Invalid, "Name %d accounts at most; do it in parts.", MostSeveral)
-	}
-	sorted := slices.Sorted(slices.Values(names))
-	for i := 1; i < len(sorted); i++ {
-		if sorted[i] == sorted[i-1] {
-			return failure.New(failure.Invalid, "%s is named twice.", text.Name(sorted[i]))
-		}
-	}
-	return nil
 }
