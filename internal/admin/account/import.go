@@ -262,11 +262,25 @@ func (c *Import) Do(ctx context.Context, a *importDesk, g signin.Grant) (any, er
 	out := emptyOutcome()
 	for part := range c.Parts {
 		if err := a.part(ctx, g, &c.Batch, part, out); err != nil {
-			return nil, fmt.Errorf("after %d of %d parts, %d accounts were made; send the file again, and it goes on there: %w", part, c.Parts, out.Made, err)
+			return nil, stopped(part, c.Parts, out.Made, err)
 		}
 	}
 	out.Lines = nil
 	return *out, nil
+}
+
+// stopped says how far an import came before an error, which says of itself that nothing was
+// changed.
+func stopped(part, parts, made int, err error) error {
+	class := failure.ClassOf(err)
+	if part == 0 {
+		return err
+	}
+	why := failure.Public(err)
+	if class == failure.Internal {
+		class, why = failure.Unavailable, "Something went wrong on our side."
+	}
+	return failure.Wrap(class, err, fmt.Sprintf("The import stopped after %d of %d parts, with %d accounts made. %s Send the file again: it goes on there.", part, parts, made, why))
 }
 
 func orMore(n int) string {
