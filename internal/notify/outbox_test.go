@@ -617,3 +617,65 @@ func TestANoticeWaitsForItsServer(t *testing.T) {
 		t.Errorf("sent %v", got)
 	}
 }
+
+// The promise: what a mail is completed with is in no row, is completed as it is sent, waits where
+// nobody completes it, and is given up where it is over; two mails that differ in it alone are both
+// sent, and nobody changes it in the database.
+func TestFilledNotices(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		r := setUp(t, dsn)
+		queue := func(fills ...string) {
+			t.Helper()
+			err := r.db.Change(t.Context(), storetest.Actor, func(tx *store.Tx) error {
+				for _, fill := range fills {
+					if err := r.Queue(t.Context(), tx, Notice{Account: 7, Address: "ada@example.org", Subject: "a link", Body: "Open it.", Fill: fill}); err != nil {
+						return err
+					}
+				}
+				return tx.Record(audit.Entry{Event: "test", Outcome: audit.OK})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var bodies []string
+		deliver := func(_ context.Context, n Notice) error { bodies = append(bodies, n.Body); return nil }
+		sender := func() *Sender { return NewSender(r.Outbox, deliver, slog.New(slog.DiscardHandler)) }
+		fill := func(_ context.Context, n Notice) (Notice, error) {
+			if n.Fill == "over" {
+				return n, failure.New(failure.Invalid, "It is over.")
+			}
+			n.Body += " secret of " + n.Fill
+			return n, nil
+		}
+		queue("one", "two", "over")
+		if _, err := sender().Send(t.Context()); failure.ClassOf(err) != failure.Unavailable || len(bodies) != 0 {
+			t.Fatalf("nobody completes it: %q, %v", bodies, err)
+		}
+		r.at = r.at.Add(time.Hour)
+		if n, err := sender().Filling(fill).Send(t.Context()); n != 2 || err != nil || strings.Join(bodies, " ") != "Open it. secret of one Open it. secret of two" {
+			t.Errorf("%d sent: %q, %v", n, bodies, err)
+		}
+		if n, err := r.FilledSince(t.Context(), r.db, "ada@example.org", r.at.Add(-2*time.Hour)); n != 3 || err != nil {
+			t.Errorf("%d since, %v", n, err)
+		}
+		for what, since := range map[string]time.Time{"eve@example.org": r.at.Add(-2 * time.Hour), "ada@example.org": r.at} {
+			if n, err := r.FilledSince(t.Context(), r.db, what, since); n != 0 || err != nil {
+				t.Errorf("%d to %s since %s, %v", n, what, since, err)
+			}
+		}
+		if said, err := r.db.AuditLog().Entries(t.Context(), store.Filter{Event: "notice.undelivered", Limit: 10}); err != nil || len(said) != 1 {
+			t.Errorf("%d entries on what was over, %v", len(said), err)
+		}
+		var kept int
+		if err := r.db.QueryRow(t.Context(), `select count(*) from notice where body like '%secret of%'`).Scan(&kept); err != nil || kept != 0 {
+			t.Errorf("%d rows hold what a mail was completed with, %v", kept, err)
+		}
+		queue("three")
+		r.sabotage(`update notice set fill = 'one' where id = ` + r.newest())
+		bodies = nil
+		if n, err := sender().Filling(fill).Send(t.Context()); n != 0 || err != nil || len(bodies) != 0 {
+			t.Errorf("what was changed is sent: %q, %v", bodies, err)
+		}
+	})
+}

@@ -23,6 +23,11 @@ func TestSeveralAccounts(t *testing.T) {
 	if text := servertest.Prepared(w, "account.suspend", map[string]any{"name": "grace", "also": []string{"heidi", "ivan"}, "reason": "left"}).Object(); text != "3 accounts: grace heidi ivan: left" {
 		t.Errorf("the approval says %q", text)
 	}
+	for action, field := range map[string]string{"pass.invite": "account", "pass.letter": "account", "pass.uninvite": "account", "session.end": "account", "group.member.add": "account", "account.suspend": "name"} {
+		if text := servertest.Command(t, action, map[string]any{field: "grace", "also": []string{"heidi", "ivan"}, "group": "staff"}).Object(); !strings.Contains(text, "3 accounts: grace heidi ivan") {
+			t.Errorf("the approval of %s says %q", action, text)
+		}
+	}
 	for _, in := range []map[string]any{
 		{"name": "grace", "also": []string{"ada"}}, {"name": "grace", "also": []string{"nobody"}}, {"name": "grace", "also": []string{"GRACE"}}, {"name": "grace", "also": make([]string, 501)},
 	} {
@@ -32,6 +37,9 @@ func TestSeveralAccounts(t *testing.T) {
 	}
 	if err := ada.Do(t.Context(), "account.suspend", map[string]any{"name": "grace", "also": []string{"ada"}}, nil); !strings.HasPrefix(failure.Public(err), "ada: ") {
 		t.Errorf("it is not said who keeps it from being done: %v", err)
+	}
+	if err := w.Admin.Preflight(t.Context(), servertest.Command(t, "account.suspend", map[string]any{"name": "grace", "also": []string{"ada"}})); failure.ClassOf(err) != failure.Refused || !strings.HasPrefix(failure.Public(err), "ada: ") {
+		t.Errorf("before it is approved, it is not said who keeps it from being done: %v", err)
 	}
 	if n := w.Events("account.suspended"); n != 0 {
 		t.Errorf("%d are suspended", n)
