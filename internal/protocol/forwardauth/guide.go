@@ -30,7 +30,7 @@ func guides() []protocol.Guide {
 
 // front is an application behind a proxy, as the files name it.
 type front struct {
-	id, title      string
+	id             string
 	name, port     string // of the host; no port where it is the scheme's own
 	https          bool
 	ask, askScheme string
@@ -59,7 +59,7 @@ func frontOf(app application.Application, at protocol.Place) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &front{id: protocol.Identifier(app.Name), title: app.Title, https: at.Public.Scheme == "https", ask: at.Ask, askScheme: "http"}
+	s := &front{id: protocol.Identifier(app.Name), https: at.Public.Scheme == "https", ask: at.Ask, askScheme: "http"}
 	s.name, s.port, _ = splitHost(host)
 	if at.TLS {
 		s.askScheme = "https"

@@ -2,10 +2,13 @@ package forwardauth
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,8 +77,8 @@ func TestTrialSays(t *testing.T) {
 	}
 }
 
-// The promise: a test asks no address inside that the settings do not list, none of a cloud's
-// metadata service whatever they list, and follows no redirect.
+// The promise: a test asks no address inside that the settings do not list, no link-local one
+// (where clouds answer about themselves) whatever they list, and follows no redirect.
 func TestTrialIsNoWayInside(t *testing.T) {
 	reached := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached++ }))
@@ -90,8 +93,12 @@ func TestTrialIsNoWayInside(t *testing.T) {
 			t.Errorf("%s: %s", settings, got)
 		}
 	}
-	x := &tester{inside: []netip.Prefix{netip.MustParsePrefix("169.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8")}}
-	for address, good := range map[string]bool{"169.254.169.254:80": false, "[fe80::1]:80": false, "0.0.0.0:80": false, "[::ffff:10.0.0.1]:80": false, "10.0.0.1:80": false, "127.0.0.1:80": true, "93.184.215.14:443": true, "nonsense": false} {
+	x := &tester{}
+	for _, p := range []string{"169.0.0.0/8", "127.0.0.0/8", "0.0.0.0/8", "224.0.0.0/8", "fe00::/8", "::/8"} {
+		x.inside = append(x.inside, netip.MustParsePrefix(p))
+	}
+	for address, good := range map[string]bool{"169.254.169.254:80": false, "[fe80::1]:80": false, "0.0.0.0:80": false, "[::ffff:10.0.0.1]:80": false, "10.0.0.1:80": false, "127.0.0.1:80": true, "93.184.215.14:443": true, "nonsense": false,
+		"[::ffff:169.254.169.254]:80": false, "[::ffff:127.0.0.1]:80": true, "[::]:80": false, "224.0.0.1:80": false, "[fe80::1%lo]:80": false, "[2606:4700:4700::1111]:443": true, "[2606:4700:4700::1111%lo]:443": false, "192.0.2.1:80": false} {
 		if err := x.control("tcp", address, nil); (err == nil) != good {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -106,6 +113,81 @@ func TestTrialIsNoWayInside(t *testing.T) {
 	said(t, `{"hosts": ["`+strings.TrimPrefix(inner.URL, "http://")+`"], "inside": ["127.0.0.1"]}`, protocol.NewEars())
 	if reached != 0 {
 		t.Errorf("what was inside, or where a redirect leads, was reached %d times", reached)
+	}
+}
+
+// The promise: a page that has no end, or comes drop by drop, or not at all, is given up, and
+// so is one with endless headers.
+func TestTrialIsBounded(t *testing.T) {
+	const endless = 64 << 20
+	for what, c := range map[string]struct {
+		answer http.HandlerFunc
+		says   string
+	}{
+		"no answer": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "does not answer within"},
+		"drop by drop": {func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte("."))
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(time.Millisecond)
+			}
+		}, "shows its page to a stranger"},
+		"no end": {func(w http.ResponseWriter, r *http.Request) {
+			sent := 0
+			for b := make([]byte, 64<<10); sent < endless; sent += len(b) {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+			t.Errorf("%d bytes were read", sent)
+		}, "shows its page to a stranger"},
+		"endless headers": {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 128<<10)) }, "no answer that could be read"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewServer(c.answer)
+			defer s.Close()
+			ctx, done := context.WithTimeout(t.Context(), 4*patience) // bounds a failure only
+			defer done()
+			found := test(ctx, protocol.Trial{Application: appOf("wiki", `{"hosts": ["`+strings.TrimPrefix(s.URL, "http://")+`"], "inside": ["127.0.0.1"]}`), Place: placed("http://login.test"), Ears: protocol.NewEars(), Now: time.Now()})
+			if ctx.Err() != nil || len(found) != 1 || !strings.Contains(found[0].Says, c.says) {
+				t.Errorf("%v: %v", ctx.Err(), found)
+			}
+		})
+	}
+}
+
+// The promise: of many hosts a test asks a few, and none but the application's own, whatever
+// they answer.
+func TestTrialAsksItsOwn(t *testing.T) {
+	asked := map[string]int{}
+	var mu sync.Mutex
+	var other string
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.Host+r.URL.Path]++
+		w.Header().Set("Link", "<"+other+">; rel=preload")
+		http.Redirect(w, r, other, http.StatusFound)
+	}))
+	defer site.Close()
+	foreign := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was asked", r.URL) }))
+	defer foreign.Close()
+	other = foreign.URL + "/verify"
+	_, port, _ := strings.Cut(strings.TrimPrefix(site.URL, "http://"), ":")
+	var hosts []string
+	for i := range mostTested + 3 {
+		hosts = append(hosts, fmt.Sprintf("127.0.0.%d:%s", i+1, port))
+	}
+	text, err := json.Marshal(map[string]any{"hosts": hosts, "inside": []string{"127.0.0.0/8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := said(t, string(text), protocol.NewEars())
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 1 || asked["127.0.0.1:"+port+"/"] != 1 || strings.Count(got, "Nothing listens at") != mostTested-1 {
+		t.Errorf("asked were %v:\n%s", asked, got)
 	}
 }
 
