@@ -45,8 +45,15 @@ func newTogether(ctx context.Context, conn *sql.Conn, known *statements, shared,
 }
 
 // readAhead begins the transaction, and reads what its requests are about to read. Asks of one
-// text are sent as one statement.
+// text are sent as one statement. Where one fails, the transaction is run again and nothing read
+// ahead, so that only the request whose ask it is hears of it.
 func (t *together) readAhead(batch []*request) error {
+	if t.patient {
+		for _, r := range batch {
+			r.ahead = nil // of an earlier try
+		}
+		return nil
+	}
 	var asks groups
 	var places []place
 	for _, r := range batch {
@@ -59,6 +66,9 @@ func (t *together) readAhead(batch []*request) error {
 	}
 	all, sent := asks.statements()
 	results, err := t.exchange(t.ctx, all...)
+	if own(err) {
+		return fmt.Errorf("%w: %w", errUnlike, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -91,9 +101,9 @@ type progress struct{ sent, queued int }
 
 func (t *together) progress() progress { return progress{t.sent, len(t.queue)} }
 
-// errUnlike marks a transaction in which a statement did not do what [Tx.Expect] expected. It
-// is run again, and each statement waited for.
-var errUnlike = errors.New("store: a write did not affect as many rows as expected")
+// errUnlike marks a transaction in which a statement did not do what [Tx.Expect] expected, or an
+// [Ask] failed. It is run again, and each statement waited for.
+var errUnlike = errors.New("store: a statement did not do what was expected of it")
 
 // exchange sends what is queued and these statements, and returns the results of these.
 func (t *together) exchange(ctx context.Context, more ...Statement) ([]Result, error) {
