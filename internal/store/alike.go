@@ -186,13 +186,19 @@ func (s shape) read() string {
 	return "select asked.n, found.* from " + s.from("n") + ", lateral (" + inRow(s.query) + " offset 0) found"
 }
 
-// written is one write for all rows of arguments, which fails where it affects another number
-// of rows than expected; so it also fails where two of them are about the same row.
+// written is one write for all rows of arguments, which fails where one of them affects another
+// number of rows than expected; so it also fails where two of them are about the same row. There
+// is none for a write that reads what the others may write, nor for several rows each.
 func (s shape) written() string {
+	if st, err := parse(s.query); err != nil || !st.alone() || s.rows > 1 {
+		return ""
+	}
 	var text string
+	total := fmt.Sprintf("cardinality($1::%s[]) * %d", columnTypes[s.kinds[0]], s.rows)
+	returning, expected := "asked.n", "count(*) = "+total+" and count(distinct n) = "+total
 	switch verb, rest, _ := strings.Cut(s.query, " "); verb {
-	case "insert":
-		text = s.inserted()
+	case "insert": // at most a row for each
+		text, returning, expected = s.inserted(), "1", "count(*) = "+total
 	case "update":
 		text = s.updated(rest)
 	case "delete":
@@ -201,8 +207,7 @@ func (s shape) written() string {
 	if text == "" {
 		return ""
 	}
-	first := "cardinality($1::" + columnTypes[s.kinds[0]] + "[])"
-	return fmt.Sprintf("with done as (%s returning 1) select 1 / (count(*) = %s * %d)::int from done", text, first, s.rows)
+	return fmt.Sprintf("with done as (%s returning %s) select 1 / (%s)::int from done", text, returning, expected)
 }
 
 func (s shape) inserted() string {
@@ -237,7 +242,7 @@ func (s shape) deleted(rest string) string {
 
 // found finds the rows of a table as read does.
 func (s shape) found(table, where string) string {
-	return fmt.Sprintf("%s, lateral (select ctid as place from %s where %s offset 0) found where %s.ctid = found.place", s.from(""), table, inRow(where), table)
+	return fmt.Sprintf("%s, lateral (select ctid as place from %s where %s offset 0) found where %s.ctid = found.place", s.from("n"), table, inRow(where), table)
 }
 
 // inRow writes the column of the arguments' table for each parameter of a statement.

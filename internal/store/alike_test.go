@@ -125,6 +125,41 @@ func TestWritesThatAreAlike(t *testing.T) {
 	is("one that is there", "d9 e1 f1")
 }
 
+// A write that affects too many rows does not stand for one that affects none, and one that reads
+// what the others of its text write reads that.
+func TestAlikeOnlyInTheirText(t *testing.T) {
+	db := storetest.OpenWith(t, store.Options{DSN: storetest.Postgres(t)}, storetest.Keys(t))
+	exactly := func(query string, args ...any) store.Shared {
+		return store.Shared{Do: func(tx *store.Tx) error {
+			n, err := tx.Expect(ctx, 1, query, args...)
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d rows", n)
+			}
+			return errors.Join(err, tx.Record(entry("exactly")))
+		}}
+	}
+	const add = "insert into guess (subject, count, since) values ($1, $2, $3)"
+	if err := errors.Join(store.Share(db, exactly(add, "a", 1, 1), exactly(add, "b", 1, 1), exactly(add, "c", 1, 2))...); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"update guess set count = 9 where since = $1", "delete from guess where since = $1"} {
+		errs := store.Share(db, exactly(query, 1), exactly(query, 7))
+		if fmt.Sprint(errs) != "[2 rows 0 rows]" {
+			t.Errorf("%s: %v", query, errs)
+		}
+	}
+	if n := count(t, db, "select sum(count) from guess"); n != 3 {
+		t.Errorf("what was refused was written: the counts are %d together", n)
+	}
+	const next = "insert into guess (subject, count, since) values ($1, (select count(*) from guess), 1)"
+	if err := errors.Join(store.Share(db, exactly(next, "d"), exactly(next, "e"))...); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db, "select count from guess where subject = 'e'"); n != 4 {
+		t.Errorf("the second of two counted %d rows; want 4", n)
+	}
+}
+
 // What PostgreSQL does not understand for several at once is sent for each, from then on.
 func TestWhatIsNotUnderstoodForSeveral(t *testing.T) {
 	const add = "insert into guess (subject, count, since, retry) values ($1, $2, 1, default)" // there is no default in a select
