@@ -43,7 +43,6 @@ func (p *postgres) run(ctx context.Context, job work) error {
 	}
 	defer p.carriers.Done()
 	r := newRequest(job)
-	r.turn.Store(begun)
 	(&carrier{postgres: p, batch: []*request{r}}).commit()
 	return r.outcome()
 }

@@ -9,8 +9,7 @@ import (
 
 // WaitQueued waits until n requests stand in the engine's line.
 func WaitQueued(db *DB, n int) {
-	l := db.changes.engine.(interface{ waiting() int })
-	for l.waiting() < n {
+	for Queued(db) < n {
 		runtime.Gosched()
 	}
 }
@@ -45,6 +44,20 @@ func OneLane(db *DB) {
 	defer l.mu.Unlock()
 	l.most, l.limit = 1, 1
 }
+
+// Board has so many of PostgreSQL's transactions read and call functions at once from now on. Nothing
+// may run.
+func Board(db *DB, most int) { db.changes.engine.(*postgres).boarding = newBoarding(most) }
+
+// Boarded is how many transactions are counted: those that read or call functions, and with them
+// those that wait for their commit.
+func Boarded(db *DB) (reading, under int) {
+	b := db.changes.engine.(*postgres).boarding
+	return len(b.reading), len(b.under)
+}
+
+// Queued is how many requests stand in the engine's line.
+func Queued(db *DB) int { return db.changes.engine.(interface{ waiting() int }).waiting() }
 
 // Overdue has what this server left to be numbered be so for long.
 func Overdue(db *DB) {
