@@ -113,7 +113,7 @@ func (t Table) Allows(from, to string) bool {
 	switch {
 	case here == "" || there == "":
 		return false
-	case here == there || there == "failure" || there == "text" || r.tests:
+	case here == there || there == "failure" || there == "text" || there == "language" || r.tests:
 		return true
 	case target.tests:
 		return false

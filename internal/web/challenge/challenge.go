@@ -94,6 +94,7 @@ func (c *player) routes() []look.Route {
 		{Pattern: "GET " + OpenPath, Demand: look.Public(), Handler: c.opening},
 		{Pattern: "POST " + OpenPath, Demand: look.Public(), Handler: c.open},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
+		{Pattern: "POST /language", Demand: look.Public(), Handler: c.language},
 	}
 }
 

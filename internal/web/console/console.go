@@ -51,7 +51,13 @@ func New(p Parts) *Console {
 }
 
 // Routes lists the pages with what each demands.
-func (c *Console) Routes() []look.Route { return slices.Clone(c.routes) }
+func (c *Console) Routes() []look.Route {
+	out := slices.Clone(c.routes)
+	for i := range out {
+		out[i].English = true
+	}
+	return out
+}
 
 // desk is what every page is served with: who looks is asked of the browser, commands
 // are done by admin, and templates are of one set.

@@ -1,6 +1,10 @@
 package look
 
-import "strings"
+import (
+	"strings"
+
+	"countersign/internal/language"
+)
 
 // word is a text that a browser's own description holds, and what people call it.
 type word struct{ in, call string }
@@ -17,13 +21,15 @@ var (
 // Agent says in words which browser a User-Agent header tells of. It is what the
 // browser claims, good for recognising one's own and for nothing else; one that
 // is not known is shown as it is, up to 60 characters.
-func Agent(header string) string {
+func Agent(header string) string { return agent(language.English(), header) }
+
+func agent(in *language.Language, header string) string {
 	browser, system := first(browsers, header), first(systems, header)
 	switch {
 	case browser != "" && system != "":
-		return browser + " on " + system
+		return in.Text("%s on %s", browser, language.Word(system))
 	case header == "":
-		return "unknown browser"
+		return in.Text("unknown browser")
 	}
 	if r := []rune(header); len(r) > 60 {
 		return string(r[:60]) + "…"

@@ -9,9 +9,12 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"embed"
+
+	"countersign/internal/language"
 )
 
 //go:embed all:templates
@@ -28,6 +31,8 @@ type Options struct {
 	Now func() time.Time
 	// Kinds are the words and facts of each kind of authenticator, by its stable word.
 	Kinds map[string]Kind
+	// Languages are what people's pages are in; nil is English and German.
+	Languages *language.Shelf
 	// Log hears of errors that are our own fault.
 	Log *slog.Logger
 }
@@ -37,7 +42,6 @@ type Look struct {
 	Options
 	Jar
 	assets *assets
-	base   *template.Template
 	own    *Set
 }
 
@@ -47,19 +51,30 @@ func New(o Options) (*Look, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Languages == nil {
+		if o.Languages, err = language.NewShelf(""); err != nil {
+			return nil, err
+		}
+	}
 	l := &Look{Options: o, Jar: Jar{Secure: o.Secure}, assets: a}
-	l.base, err = template.New("look").Funcs(l.functions()).Option("missingkey=error").ParseFS(templateFiles, "templates/_*.html")
-	if err != nil {
+	if _, err := l.base(language.English()); err != nil {
 		return nil, err
 	}
 	l.own = l.Load(templateFiles)
 	return l, nil
 }
 
-// Set is one room's pages.
+// base parses what every page has, with the functions of one language.
+func (l *Look) base(in *language.Language) (*template.Template, error) {
+	return template.New("look").Funcs(l.functions(in)).Option("missingkey=error").ParseFS(templateFiles, "templates/_*.html")
+}
+
+// Set is one room's pages, in each language.
 type Set struct {
 	look  *Look
-	pages map[string]*template.Template
+	files fs.FS
+	mu    sync.Mutex
+	pages map[string]map[string]*template.Template // by tag of the language, and by name
 }
 
 // Load parses a room's folder "templates". A file that begins with an
@@ -67,22 +82,38 @@ type Set struct {
 // a page of that name and defines "body". It panics on a template that does not
 // parse, like [template.Must]: the files are compiled in.
 func (l *Look) Load(files fs.FS) *Set {
-	names := must(fs.Glob(files, "templates/*.html"))
-	room := template.Must(l.base.Clone())
+	s := &Set{look: l, files: files, pages: map[string]map[string]*template.Template{}}
+	s.in(language.English())
+	return s
+}
+
+// in are the pages in one language. They are parsed when they are first asked for.
+func (s *Set) in(one *language.Language) map[string]*template.Template {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages[one.Tag()] == nil {
+		s.pages[one.Tag()] = s.parse(one)
+	}
+	return s.pages[one.Tag()]
+}
+
+func (s *Set) parse(in *language.Language) map[string]*template.Template {
+	names := must(fs.Glob(s.files, "templates/*.html"))
+	room := must(s.look.base(in))
 	var pages []string
 	for _, name := range names {
 		if !strings.HasPrefix(path.Base(name), "_") {
 			pages = append(pages, name)
 			continue
 		}
-		template.Must(room.Parse(string(must(fs.ReadFile(files, name)))))
+		template.Must(room.Parse(string(must(fs.ReadFile(s.files, name)))))
 	}
-	s := &Set{look: l, pages: map[string]*template.Template{}}
+	out := map[string]*template.Template{}
 	for _, name := range pages {
-		t := template.Must(template.Must(room.Clone()).Parse(string(must(fs.ReadFile(files, name)))))
-		s.pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+		t := template.Must(template.Must(room.Clone()).Parse(string(must(fs.ReadFile(s.files, name)))))
+		out[strings.TrimSuffix(path.Base(name), ".html")] = t
 	}
-	return s
+	return out
 }
 
 func must[T any](v T, err error) T {
@@ -95,7 +126,7 @@ func must[T any](v T, err error) T {
 // Names lists the pages of a set, so that a test can render every one.
 func (s *Set) Names() []string {
 	var out []string
-	for name := range s.pages {
+	for name := range s.in(language.English()) {
 		out = append(out, name)
 	}
 	return out
@@ -105,7 +136,8 @@ func (s *Set) Names() []string {
 // page which breaks becomes an error page and never half a page.
 func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	l := s.look
-	f := frame{Page: p, Token: l.token(w, r), Organisation: l.Organisation}
+	in := l.Language(r)
+	f := frame{Page: p, Token: l.token(w, r), Organisation: l.Organisation, Language: in, Languages: l.others(r, in)}
 	if note := l.Get(r, noteCookie); note != "" {
 		f.Note = decodeNote(note)
 		l.Drop(w, noteCookie)
@@ -116,6 +148,8 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", in.Tag())
+	h.Add("Vary", "Accept-Language, Cookie")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	if p.Refresh > 0 {
 		after := strconv.Itoa(int(max(1, p.Refresh/time.Second)))

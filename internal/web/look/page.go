@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"countersign/internal/language"
 )
 
 // Shape is the outline of a page.
@@ -24,8 +26,8 @@ type Page struct {
 	Template string
 	// Status is the HTTP status; zero is 200.
 	Status int
-	// Title goes in the window's title. It is our own words, never anybody's
-	// name.
+	// Title goes in the window's title. It is our own words in English, never anybody's
+	// name; the page has it in its own language.
 	Title string
 	Shape Shape
 	// Links are the room's own pages, for the navigation of a Desk.
@@ -34,6 +36,9 @@ type Page struct {
 	Person *Person
 	// Problem is one sentence on what to mend, shown above everything.
 	Problem string
+	// Here is the path at which the page is shown again by a GET; empty is its own address.
+	// A choice of the language comes back there.
+	Here string
 	// Refresh has the browser load the page again after so long; zero is never.
 	Refresh time.Duration
 	// RefreshTo is the path of another page that it loads then; empty is the same.
@@ -85,10 +90,12 @@ type frame struct {
 	Token        string
 	Note         string
 	Organisation string
+	Language     *language.Language
+	Languages    []*language.Language // to change to
 }
 
 func (s *Set) execute(w io.Writer, f frame) error {
-	t, ok := s.pages[f.Template]
+	t, ok := s.in(f.Language)[f.Template]
 	if !ok {
 		return errors.New("look: there is no page " + f.Template)
 	}

@@ -31,6 +31,9 @@ type Route struct {
 	Limit int64
 	// File says that the form may bring a file (multipart/form-data).
 	File bool
+	// English says that the page and its errors are in English, whatever a browser asks for:
+	// those for administrators.
+	English bool
 }
 
 const defaultLimit = 64 << 10

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"mime"
@@ -75,6 +76,9 @@ func sortMethods(routes []Route) (map[string][]string, error) {
 // of its error.
 func (s *Server) serve(guardian *http.CrossOriginProtection, route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if route.English {
+			r = r.WithContext(context.WithValue(r.Context(), english{}, true))
+		}
 		out := &once{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
