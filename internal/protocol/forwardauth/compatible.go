@@ -110,3 +110,7 @@ func loopback(name string) bool {
 	a, err := netip.ParseAddr(strings.Trim(name, "[]"))
 	return name == "localhost" || err == nil && a.IsLoopback()
 }
+
+// here reports whether a name leads to this machine alone: as [loopback] does, and every name
+// below localhost, which browsers look up nowhere (RFC 6761 section 6.3).
+func here(name string) bool { return loopback(name) || strings.HasSuffix(name, ".localhost") }

@@ -167,7 +167,7 @@ func (s *front) listens() (host, port string) {
 	if port == "" {
 		port = map[bool]string{false: "80", true: "443"}[s.https]
 	}
-	if a, err := netip.ParseAddr(s.name); s.name == "localhost" || err == nil && a.IsLoopback() {
+	if here(s.name) {
 		return "127.0.0.1", port
 	}
 	return "", port

@@ -85,6 +85,15 @@ func (x *tester) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// dial connects where a browser would. The names below localhost are this machine to browsers,
+// and to few resolvers (RFC 6761 section 6.3).
+func (x *tester) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".localhost") {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	return (&net.Dialer{Timeout: patience, Control: x.control}).DialContext(ctx, network, address)
+}
+
 // ask is one request of a stranger's browser, without cookies. Nothing of it goes further than
 // the host that is named: no redirect is followed.
 func (x *tester) ask(ctx context.Context, address string, unchecked bool) (*http.Response, error) {
@@ -96,8 +105,7 @@ func (x *tester) ask(ctx context.Context, address string, unchecked bool) (*http
 	}
 	r.Header.Set("Accept", "text/html")
 	r.Header.Set("User-Agent", "Countersign (a test of the guard)")
-	dialer := &net.Dialer{Timeout: patience, Control: x.control}
-	transport := &http.Transport{Proxy: nil, DialContext: dialer.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
+	transport := &http.Transport{Proxy: nil, DialContext: x.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: unchecked}} //nolint:gosec // only after the certificate was found wrong and said so; nothing secret is sent
 	defer transport.CloseIdleConnections()
 	res, err := transport.RoundTrip(r)
@@ -256,22 +264,19 @@ func (x *tester) backend(ctx context.Context) []protocol.Finding {
 	}
 	ctx, done := context.WithTimeout(ctx, patience)
 	defer done()
-	c, err := (&net.Dialer{Timeout: patience, Control: x.control}).DialContext(ctx, "tcp", u.Host)
+	c, err := x.dial(ctx, "tcp", u.Host)
 	var no *refused
 	if errors.As(err, &no) {
-		return []protocol.Finding{protocol.Wrong("The application itself, at %s, was not asked: add its address to the networks inside.", u.Host)}
+		return []protocol.Finding{protocol.Wrong("The application itself, at %s, was not asked, because %s is not on the public internet. Add that address to the networks inside of this application's settings.", u.Host, no.to)}
 	}
-	here := u.Hostname() == "localhost"
-	if a, bad := netip.ParseAddr(u.Hostname()); bad == nil {
-		here = a.IsLoopback()
-	}
+	local := here(u.Hostname())
 	if err == nil {
 		_ = c.Close() // nothing was sent
 	}
 	switch {
-	case err == nil && here:
+	case err == nil && local:
 		return []protocol.Finding{protocol.Works("The application answers at %s, which only this machine reaches.", u.Host)}
-	case here:
+	case local:
 		return []protocol.Finding{protocol.Wrong("Nothing answers at %s, where the settings say that the application is, on this machine. Start it, or correct the address.", u.Host)}
 	case err == nil:
 		return []protocol.Finding{protocol.Wrong("The application answers at %s from this machine, past the guard: whoever reaches that address needs nobody's yes. Let only the proxy reach it, by a firewall or by binding it to the proxy's machine. If the proxy is this machine, all is well.", u.Host)}

@@ -86,7 +86,7 @@ func TestTrialIsNoWayInside(t *testing.T) {
 	at := strings.TrimPrefix(s.URL, "http://")
 	_, port, _ := strings.Cut(at, ":")
 	for _, settings := range []string{
-		`{"hosts": ["` + at + `"]}`, `{"hosts": ["localhost:` + port + `"]}`, `{"hosts": ["` + at + `"], "inside": ["10.0.0.0/8"]}`,
+		`{"hosts": ["` + at + `"]}`, `{"hosts": ["localhost:` + port + `"]}`, `{"hosts": ["wiki.localhost:` + port + `"]}`, `{"hosts": ["` + at + `"], "inside": ["10.0.0.0/8"]}`,
 		`{"hosts": ["wiki.example.invalid"], "backend": "http://` + at + `"}`, `{"hosts": ["[::1]:` + port + `"]}`,
 	} {
 		if got := said(t, settings, protocol.NewEars()); strings.Contains(got, "good:") || !strings.Contains(got, "not asked") && !strings.Contains(got, "not found") {
@@ -113,6 +113,22 @@ func TestTrialIsNoWayInside(t *testing.T) {
 	said(t, `{"hosts": ["`+strings.TrimPrefix(inner.URL, "http://")+`"], "inside": ["127.0.0.1"]}`, protocol.NewEars())
 	if reached != 0 {
 		t.Errorf("what was inside, or where a redirect leads, was reached %d times", reached)
+	}
+}
+
+// The promise: a name below localhost is this machine, as it is to browsers, whatever the
+// resolver knows of it; and so is what a proxy for it listens on.
+func TestNamesBelowLocalhost(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+	if got := said(t, `{"hosts": ["wiki.localhost:`+port+`"], "inside": ["127.0.0.1"]}`, protocol.NewEars()); !strings.Contains(got, "answers 404") {
+		t.Errorf("it was not reached: %s", got)
+	}
+	for name, want := range map[string]string{"wiki.localhost": "127.0.0.1", "localhost": "127.0.0.1", "127.0.0.2": "127.0.0.1", "wikilocalhost": "", "localhost.example": ""} {
+		if got, _ := (&front{name: name}).listens(); got != want {
+			t.Errorf("for %s a proxy listens on %q", name, got)
+		}
 	}
 }
 
