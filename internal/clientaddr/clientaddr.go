@@ -144,7 +144,7 @@ func address(s string) (netip.Addr, bool) {
 type warning string
 
 const (
-	noAddress warning = "a trusted proxy does not report the addresses of its visitors, so nobody is let in through it and pages behind it have no source address; let it set X-Forwarded-For to the address of its client"
+	noAddress warning = "requests from the address of a trusted proxy do not say whose they are, so pages behind that proxy let nobody in, and people have no source address; let it set X-Forwarded-For to the address of its client (a browser on the proxy's own machine that comes without it looks the same, and can sign in here)"
 	notListed warning = "a check came from an address that is not among the trusted proxies, and was refused; add it to trusted_proxies if it is your proxy"
 )
 
