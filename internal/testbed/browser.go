@@ -133,14 +133,21 @@ func (b *Browser) Status(url string) int {
 	return int(r.Status)
 }
 
-// Fill empties a field and types into it, key by key.
+// Fill empties a field and types into it, key by key. A page that comes while it does takes the
+// field away under its hands; then it fills that of the new page.
 func (b *Browser) Fill(css, text string) {
 	b.t.Helper()
-	b.Do(
-		chromedp.WaitVisible(chromedp.CSS(css)),
-		chromedp.Clear(chromedp.CSS(css)),
-		chromedp.SendKeys(chromedp.CSS(css), text),
-	)
+	for deadline := time.Now().Add(slow); ; {
+		ctx, cancel := context.WithTimeout(b.ctx, slow)
+		err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
+		cancel()
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), "node with given id") || time.Now().After(deadline) {
+			b.fail(err)
+		}
+	}
 }
 
 // Click clicks on an element as soon as it can be seen and pressed: a button that needs

@@ -1,12 +1,9 @@
 package signin
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"html"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,28 +12,6 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/testbed"
 )
-
-// oathtool computes a code as the device of an otpauth URI would, with OATH
-// Toolkit: at a moment, or for a counter.
-func oathtool(t *testing.T, uri string, now time.Time, counter int) string {
-	t.Helper()
-	u, err := url.Parse(uri)
-	if err != nil {
-		t.Fatal("the picture does not hold an address")
-	}
-	q := u.Query()
-	args := []string{"--totp=" + strings.ToLower(q.Get("algorithm")), "--time-step-size=" + q.Get("period") + "s", "--now=" + now.UTC().Format("2006-01-02 15:04:05 UTC")}
-	if u.Host == "hotp" {
-		args = []string{"--hotp", "--counter=" + fmt.Sprint(counter)}
-	}
-	cmd := exec.Command(testbed.Program(t, "oathtool"), append(args, "--base32", "--digits="+q.Get("digits"), "-")...)
-	cmd.Stdin = strings.NewReader(q.Get("secret"))
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("oathtool: %v", err)
-	}
-	return string(bytes.TrimSpace(out))
-}
 
 // The promise: what a phone's camera reads from the page, in light and in dark,
 // at any width, is exactly the key on offer; a device made of it confirms the
@@ -84,11 +59,11 @@ func pictureOfTheKey(t *testing.T, kind string) {
 		t.Error("the key to type is another than that of the picture")
 	}
 
-	b.Fill("#text", oathtool(t, shown, w.Now(), 0))
+	b.Fill("#text", testbed.OATHTool(t, shown, w.Now(), 0))
 	b.Click("main form button")
 	b.WaitText("main", "Added: ")
 	w.Later(time.Minute)
-	stranger, code := b.Stranger(), oathtool(t, shown, w.Now(), 1)
+	stranger, code := b.Stranger(), testbed.OATHTool(t, shown, w.Now(), 1)
 	stranger.Visit(w.Base + "/sign-in")
 	stranger.Fill("#name", "ada")
 	stranger.Fill("#text", servertest.Passphrase)
