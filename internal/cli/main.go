@@ -23,6 +23,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"countersign/internal/admin/checklist"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/admin/overview"
 )
@@ -50,6 +51,7 @@ type commands struct {
 	Logout        logoutCommand        `cmd:"" group:"you" help:"Sign out."`
 	Whoami        whoamiCommand        `cmd:"" group:"you" help:"Say who is signed in."`
 	Overview      overviewCommand      `cmd:"" group:"admin" help:"How the installation is."`
+	Checklist     checklistCommand     `cmd:"" group:"admin" help:"What is left to do until the installation is ready."`
 	Account       accountCommand       `cmd:"" group:"admin" help:"Accounts."`
 	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
 	Recovery      recoveryCommand      `cmd:"" group:"admin" help:"People who lost what they sign in with."`
@@ -218,4 +220,11 @@ func withoutPasswords(err error) string {
 
 type overviewCommand struct {
 	Show do[overview.Show] `cmd:"" default:"1"`
+}
+
+type checklistCommand struct {
+	Show      do[checklist.Show]      `cmd:"" default:"1"`
+	TestMail  do[checklist.TestMail]  `cmd:"" name:"test-mail"`
+	PutAway   do[checklist.PutAway]   `cmd:"" name:"put-away"`
+	BringBack do[checklist.BringBack] `cmd:"" name:"bring-back"`
 }

@@ -32,6 +32,12 @@ func NewSurvey(p Parts) *Survey {
 	return &Survey{people: people{k}, held: held{k}}
 }
 
+// People returns how many accounts are of people, and not of services.
+func (s *Survey) People(ctx context.Context, r store.Reader) (n int64, err error) {
+	err = r.QueryRow(ctx, `select count(*) from account where kind = $1`, Person).Scan(&n)
+	return n, err
+}
+
 // Each calls fn with every account by number, a page at a time, in a number of
 // queries that grows with the accounts and not with their square. A row that is
 // not believed does not end it.

@@ -88,6 +88,7 @@ func Serve(ctx context.Context, r Run) error {
 		return err
 	}
 	s.Recovery = func() config.LocalRecovery { return d.file.Load().LocalRecovery }
+	s.Mail = func() config.Mail { return d.file.Load().Mail }
 	s.Version, s.Demo = r.Version, r.Demo
 	if d.in, err = Assemble(ctx, s); err != nil {
 		return err

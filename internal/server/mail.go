@@ -42,6 +42,17 @@ func mailerOf(c config.Mail, host string) (notify.Mailer, error) {
 	return m, nil
 }
 
+// mailer is the mail server as it is configured whenever it is asked for; one without a Server
+// is none.
+func (in *Installation) mailer(configured func() config.Mail) func() (notify.Mailer, error) {
+	return func() (notify.Mailer, error) {
+		if configured == nil {
+			return notify.Mailer{}, nil
+		}
+		return mailerOf(configured(), in.publicURL.Hostname())
+	}
+}
+
 // Send empties the outbox by way of the configured mail server.
 func (in *Installation) Send(ctx context.Context, c config.Mail, s Settings) error {
 	_, err := in.send(ctx, c, s)

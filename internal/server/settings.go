@@ -39,11 +39,13 @@ type Settings struct {
 	Cards        *Cards
 	SMS          *notify.Gateway // nil is none
 	Mails        bool            // there is a mail server
-	Demo         bool            // it is a demonstration's: nothing else is opened
-	Limits       throttle.Limits
-	Sessions     session.Limits
-	Quiet        approval.QuietHours // of everybody who has not set their own
-	PINDigits    int                 // the least of a new PIN; 0 is the default
+	// Mail is the mail server as it is configured at this moment; nil is none.
+	Mail      func() config.Mail
+	Demo      bool // it is a demonstration's: nothing else is opened
+	Limits    throttle.Limits
+	Sessions  session.Limits
+	Quiet     approval.QuietHours // of everybody who has not set their own
+	PINDigits int                 // the least of a new PIN; 0 is the default
 	// Recovery is read each time it matters; nil is off.
 	Recovery func() config.LocalRecovery
 	// Wait is how long owners can object to a recovery; nil is the default.

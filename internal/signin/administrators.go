@@ -232,6 +232,40 @@ func (a Administrator) Until() time.Time {
 // in changes nothing.
 func (a Administrator) EndsFirst() bool { return !a.Ends.IsZero() && a.Ends.Before(a.Dormant) }
 
+// spareKey reports whether an account could administer without any one of its authenticators.
+func (a *administration) spareKey(ctx context.Context, r store.Reader, id assurance.AccountID) (bool, error) {
+	account, credentials, err := a.one(ctx, r, id)
+	if err != nil || !account.Administers() {
+		return false, err
+	}
+	p, err := a.judge.rules.Current(ctx)
+	if err != nil || !a.judge.able(p, &administrator{account, credentials}) {
+		return false, err
+	}
+	for _, c := range active(credentials) {
+		without := administrator{}
+		without.account, without.credentials = Without(id, c.ID, Everything).Edit(account, credentials)
+		if !a.judge.able(p, &without) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// one is an account with its authenticators, or the zero account where it does not administer.
+func (a *administration) one(ctx context.Context, r store.Reader, id assurance.AccountID) (directory.Account, []directory.Credential, error) {
+	members, err := a.groups.Administering(ctx, r, mostAdministrators)
+	if err != nil {
+		return directory.Account{}, nil, err
+	}
+	i := slices.IndexFunc(members, func(m directory.Account) bool { return m.ID == id })
+	if i < 0 {
+		return directory.Account{}, nil, nil
+	}
+	credentials, err := a.credentials.All(ctx, r, id)
+	return members[i], credentials, err
+}
+
 func (a *administration) list(ctx context.Context, r store.Reader) ([]Administrator, error) {
 	all, err := a.all(ctx, r)
 	if err != nil {

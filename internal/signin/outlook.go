@@ -131,6 +131,12 @@ func (p *Prospects) KeepsOut(ctx context.Context, r store.Reader, l Loss) (bool,
 	return m.barred() != "" || !m.couldGet(), nil
 }
 
+// Spare reports whether an account that could administer still could if any one of its
+// authenticators were lost. What does not count yet, because it is new, counts here.
+func (p *Prospects) Spare(ctx context.Context, id assurance.AccountID) (bool, error) {
+	return p.administration.spareKey(ctx, p.view, id)
+}
+
 // LastWithout reports whether nobody could administer while one of an account's authenticators
 // does not count, where somebody can now.
 func (p *Prospects) LastWithout(ctx context.Context, id assurance.AccountID, credential assurance.CredentialID) (bool, error) {

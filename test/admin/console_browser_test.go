@@ -41,7 +41,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	servertest.MakePasskey(b)
 	b.WaitText("main", "Use a passkey or security key")
 	b.Click("form[data-passkey] button")
-	b.WaitText("main", "This browser")
+	b.WaitText("main", "Until all is ready")
 
 	b.Visit(w.Base + "/console/new-account")
 	b.Fill("#name", "gr ace")

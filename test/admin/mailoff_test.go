@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/config"
 	"countersign/internal/server"
 	"countersign/internal/servertest"
 )
@@ -12,7 +13,11 @@ import (
 // is, nothing complains.
 func TestMailIsOff(t *testing.T) {
 	for _, mails := range []bool{false, true} {
-		w := servertest.NewWorldFrom(t, server.Settings{Mails: mails}, "http://localhost", nil)
+		var file config.Mail
+		if mails {
+			file = config.Mail{Server: "mail.test:25", From: "mfa@example.org"}
+		}
+		w := servertest.NewWorldFrom(t, server.Settings{Mails: mails, Mail: func() config.Mail { return file }}, "http://localhost", nil)
 		root := w.Administrator("root")
 		w.EnrollCodes("grace")
 		p := w.Person()

@@ -50,6 +50,8 @@ var database = map[string]stored{
 		removed: "it is a statistic", copied: "it is a statistic", moved: "it is a statistic"},
 	"raised": {key: []string{"seq"}, harmless: map[string]string{"seq": "what is no alarm by the log is not shown"},
 		removed: "it is a statistic", copied: "it is a statistic", moved: "it is a statistic"},
+	"checklist": {key: []string{"item"}, harmless: map[string]string{"item": "it hides or shows advice, and who put it away is in the log", "says": "as item", "at": "nothing reads it"},
+		removed: "the advice is shown again", copied: "an item of another name is read by nobody", moved: "as item"},
 	"quiet": {key: []string{"account"}, covered: "account begins ends zone mac", removed: "an app is woken at night"},
 	"message": {key: []string{"id"}, covered: "account payload expires", harmless: map[string]string{"id": "a message goes out once, later or not at all, and never after it expires", "tries": "as id", "due": "as id"},
 		removed: "a code is not sent", copied: "a message goes out once from each server, however often it is there"},

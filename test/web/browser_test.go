@@ -40,6 +40,8 @@ func TestPasskeyFromSetUpToProtectedPage(t *testing.T) {
 	b.WaitText("main", "Use a passkey or security key")
 	servertest.Screenshot(b, "prove")
 	b.Click("form[data-passkey] button")
+	b.WaitText("main", "Until all is ready")
+	b.Visit(w.Base + "/account")
 	b.WaitText("main", "This browser")
 	servertest.Screenshot(b, "account")
 

@@ -57,6 +57,19 @@ func (a *Administrators) Able(ctx context.Context) (all int, able []signin.Admin
 	return len(list), able, err
 }
 
+// Both are the names of the administrators who could administer now, and of the others.
+func (a *Administrators) Both(ctx context.Context) (able, others []string, err error) {
+	list, err := a.engine.Administrators(ctx, a.db)
+	for _, one := range list {
+		if one.Able {
+			able = append(able, one.Name)
+			continue
+		}
+		others = append(others, one.Name)
+	}
+	return able, others, err
+}
+
 // soonDormant is how long before the last administrators go dormant, or end, they are told.
 const soonDormant = 10 * 24 * time.Hour
 

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/admin/audit"
 	"countersign/internal/admin/authenticator"
 	"countersign/internal/admin/certificate"
+	"countersign/internal/admin/checklist"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/hostcodes"
@@ -40,6 +41,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	hosts "countersign/internal/hostcodes"
+	"countersign/internal/notify"
 	policies "countersign/internal/policy"
 	"countersign/internal/protocol"
 	recoveries "countersign/internal/recovery"
@@ -52,7 +54,7 @@ import (
 
 // Commands lists every command.
 func Commands() admin.List {
-	return slices.Concat(overview.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
+	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
 		group.Commands(), application.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
@@ -80,6 +82,12 @@ type Parts struct {
 	Coverage       *coverage.Kept
 	Administrators *administrators.Administrators
 	Counts         *overview.Counts
+	// Prospects look ahead, for who could administer without one of their authenticators.
+	Prospects *signin.Prospects
+	// Mailer is the mail server as it is configured at this moment; one without a Server is
+	// none. MailFails says why it takes nothing now.
+	Mailer    func() (notify.Mailer, error)
+	MailFails func() string
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	// Known are the names that a policy may mention.
@@ -161,6 +169,7 @@ func rules(p Parts) []admin.Desk {
 		coverage.Desks(coverage.Parts{DB: p.DB, Kept: p.Coverage, Rules: p.Rules, Survey: everybody, Administrators: p.Administrators, Groups: p.Groups, Mails: func() bool { return p.Recoveries.Owners.Mails() }, Reading: Commands().Reading(), Loosened: p.Loosened, PublicURL: p.PublicURL, CardsURL: p.CardsURL, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Counts: p.Counts, Carriers: p.Carriers, Mails: p.Invitations.Mails(), Dormant: p.Dormant, Now: p.Now}),
+			checklist.Desk(checklist.Parts{DB: p.DB, Accounts: p.Accounts, Survey: p.Survey, Applications: p.Applications, Ears: p.Ears, Administrators: p.Administrators, Prospects: p.Prospects, Listing: p.Enrolled.Listing, Mailer: p.Mailer, MailFails: p.MailFails, Now: p.Now}),
 			site.Desk(site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
 				Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules)}),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers, Now: p.Now}),

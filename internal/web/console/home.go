@@ -13,7 +13,8 @@ const homePath = "/console"
 
 // homePage is the overview.
 type homePage struct {
-	desk *desk
+	desk      *desk
+	checklist *checklistPage
 }
 
 func (p *homePage) routes() []look.Route {
@@ -23,6 +24,8 @@ func (p *homePage) routes() []look.Route {
 type homeView struct {
 	overview.Overview
 	Form *form
+	// Checklist is what is left to do until the installation is ready.
+	Checklist checklistView
 	// Risky are accounts whose owner reported something, and Weak those without two factors.
 	Risky, Weak []accountRow
 	// Alarms are those of the last days, and Refusals the newest.
@@ -65,6 +68,9 @@ func (p *homePage) show(v *visit) error {
 			return err
 		}
 		*into = rowsOf(v.desk.look, page.Accounts)
+	}
+	if view.Checklist, err = p.checklist.view(v); err != nil {
+		return err
 	}
 	alarms, err := read[logs.AlarmPage](v, &logs.Alarms{})
 	if err != nil {

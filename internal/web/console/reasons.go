@@ -225,7 +225,7 @@ var tables = map[string]string{
 	"message": "message", "sent": "count of messages", "attempt": "sign-in under way", "policy": "policy", "session": "session", "ticket": "one-time link", "recovery": "recovery", "recovery_request": "request for a recovery",
 	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "wrapped_key": "key",
 	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
-	"destination": "destination of events", "counted": "count of the charts", "raised": "list of alarms",
+	"destination": "destination of events", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
 }
 
 // details are the names of what an entry says besides, for people. A test finds every name

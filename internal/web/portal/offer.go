@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,11 +16,18 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
 
 const offerCookie, offerLife = "countersign-offer", 10 * time.Minute
+
+// backField says on whose behalf somebody sets something up; afterwards are the pages where they
+// go on then, other than their own.
+const backField = "back"
+
+var afterwards = map[string]string{"checklist": "/console"}
 
 type offerView struct {
 	Kind  string
@@ -35,6 +43,7 @@ type offerView struct {
 	Secret string
 	Codes  []string
 	Card   *look.Visit
+	Back   string // a word of afterwards
 	Shown  string // what came back from where the card was shown
 }
 
@@ -49,12 +58,17 @@ type offers struct {
 }
 
 // begin offers a kind once the person has proved themselves.
-func (of *offers) begin(w http.ResponseWriter, r *http.Request, g signin.Grant, kind string) error {
-	offer, err := of.enrollments.Begin(r.Context(), g, kind)
+func (of *offers) begin(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Continuation) error {
+	offer, err := of.enrollments.Begin(r.Context(), g, e.Object)
 	if err != nil {
 		return err
 	}
 	of.frame.look.Set(w, offerCookie, offer.Ticket, offerLife)
+	for back, path := range afterwards {
+		if e.Back == path {
+			return look.Go(w, r, "/account/setup?"+backField+"="+back)
+		}
+	}
 	return look.Go(w, r, "/account/setup")
 }
 
@@ -82,7 +96,7 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 	if err != nil {
 		return err
 	}
-	v := offerView{Last: last, Kind: o.Kind, Title: of.title(o.Kind), Who: g.Name(), Prompt: o.Prompt}
+	v := offerView{Back: r.FormValue(backField), Last: last, Kind: o.Kind, Title: of.title(o.Kind), Who: g.Name(), Prompt: o.Prompt}
 	if slices.Contains(g.Groups(), directory.Administrators) {
 		v.Ripe = o.Ripe
 	}
@@ -171,7 +185,7 @@ func (of *offers) title(kind string) string {
 }
 
 func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
-	g, _, ok, err := of.frame.enter(w, r)
+	g, limited, ok, err := of.frame.enter(w, r)
 	if !ok {
 		return err
 	}
@@ -190,5 +204,22 @@ func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	of.frame.look.Drop(w, offerCookie)
-	return of.frame.look.Done(w, r, "/account", "Added: "+a.Title+".")
+	next, err := of.next(r, g, limited)
+	if err != nil {
+		return err
+	}
+	return of.frame.look.Done(w, r, cmp.Or(afterwards[f.Get(backField)], next), "Added: "+a.Title+".")
+}
+
+// next is where somebody goes on who set something up: a new administrator who has enough by now
+// to what is left to do, and everybody else to their own page.
+func (of *offers) next(r *http.Request, g signin.Grant, limited bool) (string, error) {
+	if !limited || !slices.Contains(g.Groups(), directory.Administrators) {
+		return "/account", nil
+	}
+	o, err := of.prospects.Outlook(r.Context(), g.Account(), g.Source(), nil)
+	if err != nil || !o.Ready {
+		return "/account", err
+	}
+	return afterwards["checklist"], nil
 }

@@ -23,7 +23,7 @@ var shows = []string{enrollment.Remove, incident.Report}
 
 // act begins what was posted.
 func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
-	e := session.Continuation{Action: r.PostForm.Get("action"), Object: r.PostForm.Get("object")}
+	e := session.Continuation{Action: r.PostForm.Get("action"), Object: r.PostForm.Get("object"), Back: afterwards[r.PostForm.Get(backField)]}
 	if !slices.Contains(shows, e.Action) {
 		return p.prove(w, r, e)
 	}
@@ -81,7 +81,7 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	id, _ := strconv.ParseInt(e.Object, 10, 64)
 	switch e.Action {
 	case enrollment.Enroll:
-		return p.offers.begin(w, r, g, e.Object)
+		return p.offers.begin(w, r, g, e)
 	case enrollment.SetPIN:
 		return p.pins.begin(w, r, g, assurance.CredentialID(id))
 	case enrollment.Rename:
