@@ -24,7 +24,7 @@ func NewBook(db *store.DB) Book { return Book{db} }
 // transaction. The account that it is about is read when the change is done; nil is
 // nobody.
 func (b Book) Change(ctx context.Context, g signin.Grant, event string, detail map[string]string, about *directory.Account, fn func(tx *store.Tx) error) error {
-	return b.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return b.change(ctx, g, func(tx *store.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (b Book) Change(ctx context.Context, g signin.Grant, event string, detail m
 // ChangeEach is Change for a command about several accounts, with an entry for each of them
 // that fn returns.
 func (b Book) ChangeEach(ctx context.Context, g signin.Grant, event string, detail map[string]string, fn func(tx *store.Tx) ([]directory.Account, error)) error {
-	return b.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
+	return b.change(ctx, g, func(tx *store.Tx) error {
 		all, err := fn(tx)
 		if err != nil {
 			return err
@@ -56,6 +56,15 @@ func (b Book) ChangeEach(ctx context.Context, g signin.Grant, event string, deta
 		}
 		return nil
 	})
+}
+
+// change runs fn in a change of its own, or in that of the commands that are done together with
+// this one ([Admin.Together]).
+func (b Book) change(ctx context.Context, g signin.Grant, fn func(tx *store.Tx) error) error {
+	if tx, ok := ctx.Value(sharedKey{}).(*store.Tx); ok {
+		return fn(tx)
+	}
+	return b.db.Change(ctx, g.Actor(), fn)
 }
 
 // Entry is the entry of a command that a grant is for, with its exact text.

@@ -173,6 +173,8 @@ type (
 		Rename     do[account.Rename]     `cmd:""`
 		SetDisplay do[account.SetDisplay] `cmd:""`
 		SetMail    do[account.SetMail]    `cmd:""`
+
+		SetExternal do[account.SetExternal] `cmd:""`
 	}
 	passCommand struct {
 		Issue       do[pass.Issue]    `cmd:""`
@@ -220,6 +222,9 @@ type (
 			Add    do[group.MemberAdd]    `cmd:""`
 			Remove do[group.MemberRemove] `cmd:""`
 		} `cmd:"" help:"Who is in a group."`
+
+		SetDisplay  do[group.SetDisplay]  `cmd:""`
+		SetExternal do[group.SetExternal] `cmd:""`
 	}
 	applicationCommand struct {
 		List    do[application.List]   `cmd:""`

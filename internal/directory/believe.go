@@ -37,6 +37,8 @@ var again = map[string]string{
 	"account":    `select version from account where id = $1`,
 	"credential": `select version from credential where id = $1`,
 	"team":       `select version from team where id = $1`,
+
+	"external_id": `select version from external_id where id = $1`,
 }
 
 // newest returns an error for a row that is older than one that was committed. One that

@@ -2,7 +2,7 @@
 // addresses, groups, and the rows of their authenticators.
 //
 // It owns the tables account, account_alias, address, team, membership,
-// credential, spent and milestone. It does not decide anything and never checks an answer: signin
+// credential, spent, milestone and external_id. It does not decide anything and never checks an answer: signin
 // reads it while it decides, enrollment and admin write it inside their own
 // audited changes. Its one invariant: a row that makes somebody powerful is
 // believed only if its MAC verifies and nothing newer is known of it, so that whoever can

@@ -169,6 +169,9 @@ func (gs *Groups) Remove(ctx context.Context, tx *store.Tx, g Group) error {
 	if members > 0 {
 		return failure.New(failure.Conflict, "%s still has %d members; take them out first.", g.Name, members)
 	}
+	if err := gs.forgetExternals(ctx, tx, ExternalGroup, g.ID); err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `delete from team where id = $1`, g.ID)
 	if err == nil && n == 0 {
 		return failure.New(failure.NotFound, "There is no group named %q.", g.Name)

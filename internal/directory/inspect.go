@@ -36,6 +36,7 @@ func (i *Inspection) Inspect(ctx context.Context) error {
 	return errors.Join(
 		i.inspectTeams(ctx),
 		i.inspectAccounts(ctx),
+		i.inspectExternals(ctx),
 		i.inspectRemoved(ctx),
 		i.inspectMilestones(ctx))
 }

@@ -46,6 +46,7 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
+	"countersign/internal/protocol/scim"
 	"countersign/internal/pushkey"
 	"countersign/internal/recovery"
 	"countersign/internal/rootkey"
@@ -89,6 +90,7 @@ type Installation struct {
 	Tickets        *ticket.Tickets
 	Pusher         *Pusher
 	API            *api.API
+	SCIM           *scim.Server
 	Routes         []look.Route // of the pages, with what each demands
 	Handler        http.Handler
 	kinds          KindList
@@ -98,6 +100,7 @@ type Installation struct {
 	Credentials *directory.Credentials
 	Hardware    *hardware.Stock
 	Groups      *directory.Groups
+	Externals   *directory.Externals
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
 	SignIn      signin.Pieces
@@ -160,6 +163,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.publicURL, in.Recovery, in.version = s.PublicURL, s.Recovery, s.Version
 	kinds, tokens := in.kinds.here(), in.kinds.Tokens()
 	of := directory.Parts{DB: in.DB, Keys: in.Keys}
+	in.Externals = directory.NewExternals(of)
 	in.Accounts, in.Groups, in.Credentials = directory.NewAccounts(of), directory.NewGroups(of), directory.NewCredentials(of)
 	milestones, bound := directory.NewMilestones(of), directory.NewBinding(of)
 	var catalogue *application.Catalogue
@@ -244,7 +248,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Counts = overview.NewCounts(in.DB, s.Now)
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -283,6 +287,7 @@ func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Hand
 	browser := challenge.NewBrowser(l, in.Engine, in.continuations, clients.Source)
 	log := logs.NewLog(in.DB, in.Keys)
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Now: s.Now}).Routes()...)
@@ -306,6 +311,7 @@ func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Hand
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("/api/", in.API.Handler())
+	mux.Handle(scim.Root+"/", in.SCIM.Handler())
 	mux.Handle("/", pages)
 	return in.strict(l.Strict, mux), nil
 }

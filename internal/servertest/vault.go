@@ -97,6 +97,31 @@ func (v *Vault) things() {
 	v.Does("offline.issue", map[string]any{"host": "gate1.example.org", "login": "carl", "codes": 20, "note": "the safe in room 7"})
 	v.Does("coverage.declare", map[string]any{"row": "T1669", "reason": "no wireless network", "until": v.Now().AddDate(0, 2, 0).UTC().Format(time.DateOnly)})
 	v.Drilled(attack.Held)
+	v.provisioned()
+}
+
+// provisioned is what a provisioning client knows somebody by.
+func (v *Vault) provisioned() {
+	v.T.Helper()
+	ctx := context.Background()
+	v.Does("account.create", map[string]any{"name": "provisioner", "kind": "service"})
+	err := v.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
+		client, err := v.Accounts.Find(ctx, tx, "provisioner")
+		if err != nil {
+			return err
+		}
+		ada, err := v.Accounts.Find(ctx, tx, "ada")
+		if err != nil {
+			return err
+		}
+		if _, err := v.Externals.Set(ctx, tx, directory.External{Client: client.ID, Kind: directory.ExternalUser, Subject: int64(ada.ID)}, "00u1"); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.provisioned", Outcome: audit.OK, Account: int64(ada.ID)})
+	})
+	if err != nil {
+		v.T.Fatal(err)
+	}
 }
 
 // Drilled records a drill of the VPN.

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/approval"
 	"countersign/internal/attack"
 	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -61,6 +62,20 @@ var wearsOn = map[string]func(v *servertest.Vault){
 				return err
 			}
 			_, err = v.Recoveries.Stops.DoubtTx(ctx, tx, lost)
+			return err
+		})
+	},
+	"external_id": func(v *servertest.Vault) {
+		alters(v, func(ctx context.Context, tx *store.Tx) error {
+			client, err := v.Installation.Accounts.Find(ctx, tx, "provisioner")
+			if err != nil {
+				return err
+			}
+			ada, err := v.Installation.Accounts.Find(ctx, tx, "ada")
+			if err != nil {
+				return err
+			}
+			_, err = v.Externals.Set(ctx, tx, directory.External{Client: client.ID, Kind: directory.ExternalUser, Subject: int64(ada.ID)}, "00u2")
 			return err
 		})
 	},

@@ -36,6 +36,7 @@ var database = map[string]stored{
 		removed: "what changed is in the log as well, which every server reads", copied: "a server forgets what it remembers and reads it again"},
 	"destination": {key: []string{"name"}, covered: "name begun next holder until mac",
 		putBack: "entries are sent again, and a receiver drops what it has by its number"},
+	"external_id":  {key: []string{"id"}, unique: "subject", covered: "id client kind subject value version mac"},
 	"declaration":  {key: []string{"technique"}, covered: "technique reason author created expires mac"},
 	"drill_report": {key: []string{"id"}, unique: "digest", covered: "id digest body author recorded mac"},
 	"drill_result": {key: []string{"technique", "application"}, covered: "technique application at passed detail report mac"},

@@ -42,6 +42,13 @@ func TestRoutesSayWhatTheyDemand(t *testing.T) {
 			t.Errorf("%s does not say what it demands", r.Pattern)
 		}
 	}
+	for _, r := range w.SCIM.Requests() {
+		demand := look.Public().String()
+		if len(r.Actions) > 0 {
+			demand = "key for " + strings.Join(r.Actions, ", ")
+		}
+		lines = append(lines, r.Pattern+"\t"+demand)
+	}
 	for _, s := range nouns.Commands() {
 		if !slices.ContainsFunc(w.API.Requests(), func(r api.Route) bool {
 			return r.Pattern == "POST "+api.Root+"commands/"+s.Action && r.Demand == look.Action(s.Action)

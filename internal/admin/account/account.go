@@ -58,6 +58,8 @@ func Commands() []admin.Spec {
 			Telling("account.display-set", "{by} changed what {who} is called, from “{detail.before}” to “{detail.after}”: {detail.reason}"),
 		admin.Changes[SetMail]("Replace the mail addresses of an account. The old ones and the new one are told.", Account{}).
 			Telling("account.mail-set", "{by} changed the mail address of {who} from {detail.before} to {detail.after}: {detail.reason}"),
+		admin.Changes[SetExternal]("Say by which identifier a provisioning client, a service account, knows an account. Its key does it for itself.", Account{}).
+			Telling("account.external-set", "{by} knows {who} by the identifier “{detail.external}”"),
 		admin.Changes[Remove]("Remove an account for good; what the log says of it stays.", map[string]string{}).
 			Telling("account.removed", "{by} removed the account {who} for good"),
 	}
@@ -69,6 +71,7 @@ type Parts struct {
 	Accounts    *directory.Accounts
 	Credentials *directory.Credentials
 	Groups      *directory.Groups
+	Externals   *directory.Externals
 	Engine      *signin.Engine
 	Pushes      *approval.Pushes
 	Listing     *enrollment.Listing
@@ -88,8 +91,10 @@ type Parts struct {
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Invitations, p.Dormant, p.Now}
+	ids := identifiers{p.Accounts, p.Externals}
 	return []admin.Desk{
-		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups}),
+		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups, ids}),
+		admin.At(&externalDesk{b, m, s, ids}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
@@ -115,6 +120,7 @@ type makeDesk struct {
 	shown
 	again  again
 	groups *directory.Groups
+	ids    identifiers
 }
 
 // readDesk is where accounts are looked at.
@@ -188,6 +194,8 @@ type Create struct {
 	Kind    string   `json:"kind,omitempty" help:"person, or service for a program." default:"person" enum:"person,service"`
 	Ends    string   `json:"ends,omitempty" help:"From when on it gets nothing: after 10m, 24h or 90d, or at a moment such as 2026-12-31T18:00:00Z. Never when left out."`
 	Groups  []string `json:"groups,omitempty" name:"group" help:"A group it is in from the start; give it again for more."`
+	// External is only for a service account that makes it, see [SetExternal].
+	External string `json:"external,omitempty" kong:"-" help:"By which identifier the service account whose key this is knows it (SCIM externalId)."`
 }
 
 // Tell says what stands where something was left out.
@@ -216,6 +224,9 @@ func (c *Create) Object() string {
 	if c.Ends != "" {
 		groups += ", " + end(c.Ends).words()
 	}
+	if c.External != "" {
+		groups += ", known to the client by " + text.Quote(c.External)
+	}
 	return what + ", " + groups
 }
 
@@ -234,33 +245,43 @@ func (c *Create) Do(ctx context.Context, a *makeDesk, g signin.Grant) (any, erro
 	var out Account
 	var made directory.Account
 	err = a.Change(ctx, g, "account.created", detail, &made, func(tx *store.Tx) error {
-		err := a.again.may(ctx, tx, g, "name", c.Name)
-		if err != nil {
-			return err
-		}
-		made, err = a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail, Ends: ends})
-		if err != nil {
-			return err
-		}
-		for _, name := range c.Groups {
-			group, err := a.groups.Find(ctx, tx, name)
-			if err != nil {
-				return failure.At("groups", err)
-			}
-			if err := a.PersonMust(ctx, tx, g.Account(), group.Privileged); err != nil {
-				return err
-			}
-			if err := a.groups.AddMember(ctx, tx, group, made); err != nil {
-				return err
-			}
-		}
-		if made, err = a.people.Get(ctx, tx, made.ID); err != nil {
+		var err error
+		if made, err = c.make(ctx, tx, a, g, ends); err != nil {
 			return err
 		}
 		out, err = a.of(ctx, tx, made)
 		return err
 	})
 	return out, err
+}
+
+// make makes the account, with its groups and what the client calls it.
+func (c *Create) make(ctx context.Context, tx *store.Tx, a *makeDesk, g signin.Grant, ends time.Time) (directory.Account, error) {
+	if err := a.again.may(ctx, tx, g, "name", c.Name); err != nil {
+		return directory.Account{}, err
+	}
+	made, err := a.people.Create(ctx, tx, directory.NewAccount{Name: c.Name, Display: c.Display, Kind: c.Kind, Mail: c.Mail, Ends: ends})
+	if err != nil {
+		return made, err
+	}
+	if c.External != "" {
+		if _, err := a.ids.set(ctx, tx, g, made, c.External); err != nil {
+			return made, err
+		}
+	}
+	for _, name := range c.Groups {
+		group, err := a.groups.Find(ctx, tx, name)
+		if err != nil {
+			return made, failure.At("groups", err)
+		}
+		if err := a.PersonMust(ctx, tx, g.Account(), group.Privileged); err != nil {
+			return made, err
+		}
+		if err := a.groups.AddMember(ctx, tx, group, made); err != nil {
+			return made, err
+		}
+	}
+	return a.people.Get(ctx, tx, made.ID)
 }
 
 // List lists accounts that a text, a state and a group choose.

@@ -29,6 +29,10 @@ func Commands() []admin.Spec {
 		admin.Looks[Show]("Show a group and its members.", Group{}),
 		admin.Changes[Create]("Create a group.", Group{}).
 			Telling("group.created", "{by} made a group: {detail.object}"),
+		admin.Changes[SetDisplay]("Change what a group is called. Its name, by which policy and applications know it, stays.", Group{}).
+			Telling("group.display-set", "{by} changed what the group {detail.group} is called, from “{detail.before}” to “{detail.after}”"),
+		admin.Changes[SetExternal]("Say by which identifier a provisioning client, a service account, knows a group. Its key does it for itself.", Group{}).
+			Telling("group.external-set", "{by} knows the group {detail.group} by the identifier “{detail.external}”"),
 		admin.Changes[Remove]("Remove a group that is empty and that the policy does not mention.", map[string]string{}).
 			Telling("group.removed", "{by} removed the group {detail.group}"),
 		admin.Changes[MemberAdd]("Add an account to a group.", map[string]string{}).
@@ -43,6 +47,7 @@ type Parts struct {
 	DB           *store.DB
 	Accounts     *directory.Accounts
 	Groups       *directory.Groups
+	Externals    *directory.Externals
 	Engine       *signin.Engine
 	Applications *application.Catalogue
 	Protocols    protocol.List
@@ -52,7 +57,7 @@ type Parts struct {
 func Desks(p Parts) []admin.Desk {
 	b, m := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine)
 	return []admin.Desk{
-		admin.At(&desk{b, p.DB, p.Groups}),
+		admin.At(&desk{b, m, p.DB, p.Groups, p.Accounts, p.Externals}),
 		admin.At(&removeDesk{b, m, p.Groups, p.Engine, p.Applications, p.Protocols}),
 		admin.At(&memberDesk{b, m, p.DB, p.Accounts, p.Groups}),
 	}
@@ -61,8 +66,11 @@ func Desks(p Parts) []admin.Desk {
 // desk is where groups are looked at and made.
 type desk struct {
 	admin.Book
-	db     store.Reader
-	groups *directory.Groups
+	guard.Guard
+	db        store.Reader
+	groups    *directory.Groups
+	people    *directory.Accounts
+	externals *directory.Externals
 }
 
 // removeDesk is where a group is removed that nothing names.
@@ -134,6 +142,8 @@ type Create struct {
 	Name       string `json:"name" arg:"" help:"The group's name."`
 	Display    string `json:"display,omitempty" help:"What it is called."`
 	Privileged bool   `json:"privileged,omitempty" help:"Its members are administrators of something; policy is stricter with them."`
+	// External is only for a service account that makes it, see [SetExternal].
+	External string `json:"external,omitempty" kong:"-" help:"By which identifier the service account whose key this is knows it (SCIM externalId)."`
 }
 
 func (c *Create) Action() string { return "group.create" }
@@ -142,15 +152,21 @@ func (c *Create) Object() string {
 	if c.Privileged {
 		kind = "privileged group "
 	}
-	return admin.Called(kind+text.Name(c.Name), c.Display)
+	what := admin.Called(kind+text.Name(c.Name), c.Display)
+	if c.External != "" {
+		what += ", known to the client by " + text.Quote(c.External)
+	}
+	return what
 }
 
 func (c *Create) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var made directory.Group
 	err := a.Change(ctx, g, "group.created", nil, nil, func(tx *store.Tx) error {
 		var err error
-		made, err = a.groups.Create(ctx, tx, c.Name, c.Display, c.Privileged)
-		return err
+		if made, err = a.groups.Create(ctx, tx, c.Name, c.Display, c.Privileged); err != nil || c.External == "" {
+			return err
+		}
+		return a.known(ctx, tx, g, made, c.External)
 	})
 	return Group{Name: made.Name, Display: made.Display, Privileged: made.Privileged}, err
 }
@@ -265,20 +281,26 @@ func (c *MemberAdd) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any,
 
 // MemberRemove takes an account out of a group.
 type MemberRemove struct {
-	Group           string `json:"group" arg:"" help:"The group."`
-	Account         string `json:"account" arg:"" help:"The account."`
+	Group           string   `json:"group" arg:"" help:"The group."`
+	Account         string   `json:"account" arg:"" help:"The account."`
+	Also            []string `json:"also,omitempty" arg:"" optional:"" help:"Further accounts, 500 in all at most: all of them or none."`
 	admin.AuditText `embed:""`
 }
 
 func (c *MemberRemove) Action() string { return "group.member.remove" }
 func (c *MemberRemove) About() *string { return &c.Account }
 func (c *MemberRemove) Object() string {
-	return c.Of(c.Account) + " out of group " + text.Name(c.Group)
+	return c.OfAll(c.Account, c.Also) + " out of group " + text.Name(c.Group)
 }
 
 // Preflight says that they would be missed.
 func (c *MemberRemove) Preflight(ctx context.Context, a *memberDesk) error {
-	return a.Spare(ctx, a.db, c.Account, c.loss)
+	for _, name := range append([]string{c.Account}, c.Also...) {
+		if err := a.Spare(ctx, a.db, name, c.loss); err != nil {
+			return admin.AboutOne(name, len(c.Also), err)
+		}
+	}
+	return nil
 }
 
 func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
@@ -286,7 +308,7 @@ func (c *MemberRemove) loss(id assurance.AccountID) signin.Loss {
 }
 
 func (c *MemberRemove) Do(ctx context.Context, a *memberDesk, g signin.Grant) (any, error) {
-	return a.member(ctx, g, "group.member-removed", c.Group, []string{c.Account}, c.loss, a.groups.RemoveMember)
+	return a.member(ctx, g, "group.member-removed", c.Group, append([]string{c.Account}, c.Also...), c.loss, a.groups.RemoveMember)
 }
 
 func (a *memberDesk) member(ctx context.Context, g signin.Grant, event, group string, names []string, loss func(assurance.AccountID) signin.Loss, edit func(context.Context, *store.Tx, directory.Group, directory.Account) error) (any, error) {

@@ -69,6 +69,7 @@ type Parts struct {
 	Hands          *tokens.Hands
 	Survey         *directory.Survey
 	Groups         *directory.Groups
+	Externals      *directory.Externals
 	Applications   *applications.Catalogue
 	Enrolled       enrollment.Pieces
 	Recoveries     recoveries.Pieces
@@ -127,7 +128,7 @@ func New(p Parts) *admin.Admin {
 // people are the desks about accounts and what they sign in with.
 func people(p Parts) []admin.Desk {
 	return slices.Concat(
-		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Invitations: p.Invitations, Tickets: p.Tickets, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
+		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Externals: p.Externals, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Invitations: p.Invitations, Tickets: p.Tickets, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
 		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Stock: p.Stock, Files: p.Files, Hands: p.Hands, Engine: p.Engine, PINs: p.Enrolled.PINs, Dormant: p.Dormant, Now: p.Now}),
 		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices,
 			Cases: p.Recoveries.Cases, Openings: p.Recoveries.Openings, Confirmations: p.Recoveries.Confirmations, Stops: p.Recoveries.Stops, Owners: p.Recoveries.Owners, Dormant: p.Dormant, Now: p.Now}),
@@ -153,7 +154,7 @@ func things(p Parts) []admin.Desk {
 }
 
 func groupParts(p Parts) group.Parts {
-	return group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}
+	return group.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Externals: p.Externals, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols}
 }
 
 func applicationParts(p Parts) application.Parts {

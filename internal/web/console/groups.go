@@ -60,7 +60,7 @@ func (p *groupPages) show(v *visit, f *form) error {
 	if err != nil {
 		return err
 	}
-	return v.show(sheet{template: "group", title: "Group", here: groupsPath, problem: f.problem("account"), data: groupView{groupRow{g, under(groupsPath, g.Name)}, f}})
+	return v.show(sheet{template: "group", title: "Group", here: groupsPath, problem: f.problem("account", "display"), data: groupView{groupRow{g, under(groupsPath, g.Name)}, f}})
 }
 
 func (p *groupPages) forms() []change {
@@ -86,6 +86,10 @@ func (p *groupPages) forms() []change {
 			read: func(v *visit, f *form) admin.Command {
 				return &group.MemberRemove{Group: v.r.PathValue("name"), Account: f.must("account", "Choose an account.")}
 			}, done: back("The account was taken out.")},
+		{path: groupsPath + "/{name}/set-display", action: "group.set-display", page: own, again: p.show,
+			read: func(v *visit, f *form) admin.Command {
+				return &group.SetDisplay{Group: v.r.PathValue("name"), Display: f.text("display")}
+			}, done: back("What the group is called was changed.")},
 		{path: groupsPath + "/{name}/remove", action: "group.remove", page: own, again: p.show,
 			read: func(v *visit, _ *form) admin.Command { return &group.Remove{Name: v.r.PathValue("name")} },
 			done: func(v *visit, _ *form, _ any) error { return v.done(groupsPath, "The group was removed.") }},

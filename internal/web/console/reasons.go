@@ -225,7 +225,7 @@ var tables = map[string]string{
 	"message": "message", "sent": "count of messages", "attempt": "sign-in under way", "policy": "policy", "session": "session", "ticket": "one-time link", "recovery": "recovery", "recovery_request": "request for a recovery",
 	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "wrapped_key": "key",
 	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
-	"destination": "destination of events", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
+	"destination": "destination of events", "external_id": "what a provisioning client calls somebody", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
 }
 
 // details are the names of what an entry says besides, for people. A test finds every name
@@ -234,7 +234,7 @@ var details = map[string]string{
 	"account": "Account", "destination": "Destination", "rejected": "Not taken", "accounts": "Accounts", "times": "Times", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
 	"at": "At", "authenticator": "Authenticator", "approved-with": "Approved with", "approved-by-session": "Not asked again: shown at", "because": "Because", "by": "By", "carrier": "What carries it", "certificate": "Certificate", "check": "How it was made sure", "client": "Client", "code": "Code", "codes": "Codes",
 	"line": "Line of the file", "part": "Part of the file", "groups": "Groups",
-	"count": "How often", "credential": "Authenticator", "detail": "Besides", "digest": "SHA-256", "dormant": "Dormant at", "ends": "Ends", "entry": "Entry", "failed": "Failed", "fenced": "Kept out", "first": "First", "forgotten": "Password forgotten", "from": "From",
+	"count": "How often", "credential": "Authenticator", "detail": "Besides", "digest": "SHA-256", "dormant": "Dormant at", "ends": "Ends", "external": "Known by", "entry": "Entry", "failed": "Failed", "fenced": "Kept out", "first": "First", "forgotten": "Password forgotten", "from": "From",
 	"generation": "Generation", "granted": "Approved was", "group": "Group", "host": "Host", "hours": "Hours", "inbox": "Number in the queue", "keys": "Keys", "kind": "Kind", "label": "Name", "last": "Last", "left": "Left", "login": "Local account", "made": "Made", "mend": "How to mend it",
 	"names": "Names", "networks": "Networks", "note": "Note", "object": "What was approved", "opener": "Opened by", "partner": "Equipment", "pass": "Pass", "passed": "Passed", "password-disabled": "Password switched off", "path": "Address", "policy": "Policy", "purpose": "Purpose", "purposes": "Purposes",
 	"reason": "Why", "recovery": "Recovery", "recovery-stopped": "Recovery stopped", "request": "Request", "retired": "Retired", "revoked": "Revoked", "risk": "At risk", "root": "Root of the log", "row": "Row", "rows": "Rows", "rules": "Rules of the policy", "seen": "Alarms", "serial": "Serial number",
