@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/store"
 )
 
@@ -59,11 +60,14 @@ const day24 = 24 * 60
 func (q QuietHours) IsZero() bool { return q == QuietHours{} }
 
 // String is what a person approves, word for word.
-func (q QuietHours) String() string {
+func (q QuietHours) String() string { return q.Sentence().String() }
+
+// Sentence is String for whoever reads it in another language.
+func (q QuietHours) Sentence() language.Sentence {
 	if q.IsZero() {
-		return "none"
+		return language.Say("none")
 	}
-	return q.From() + " to " + q.Until() + ", " + q.Zone
+	return language.Say("%s to %s, %s", q.From(), q.Until(), q.Zone)
 }
 
 // From is when they begin, as 22:00.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 )
 
@@ -242,6 +243,9 @@ func (a *Another) Error() string { return "authenticator: another answer is need
 type Refused struct {
 	Reason string // a stable word for the audit log
 	Public string
+	// Said is what Public was made of, for whoever reads it in another language; zero where
+	// Public is all.
+	Said language.Sentence
 }
 
 func (r *Refused) Error() string { return "authenticator: enrollment refused: " + r.Reason }

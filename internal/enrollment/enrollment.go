@@ -331,7 +331,7 @@ func (e *Enrollments) refused(ctx context.Context, g signin.Grant, p pending, r 
 		return tx.Record(audit.Entry{Event: "credential.refused", Outcome: "refused", Reason: r.Reason, Account: int64(p.Account), AccountName: g.Name(),
 			Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Attempt: p.Attempt, Detail: map[string]string{"authenticator": p.Kind}})
 	})
-	return errors.Join(err, &failure.Error{Class: failure.Invalid, Reason: r.Reason, Public: r.Public})
+	return errors.Join(err, &failure.Error{Class: failure.Invalid, Reason: r.Reason, Public: r.Public, Format: r.Said.Format, Args: r.Said.Args})
 }
 
 func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p pending, c directory.Credential, enrolled authenticator.Enrolled) (directory.Credential, error) {

@@ -44,6 +44,10 @@ type Error struct {
 	// Public is one sentence that any user may see. It holds no secret
 	// and, for Refused, nothing that tells one refusal from another.
 	Public string
+	// Format and Args are what Public was made of, as by [fmt.Sprintf], for whoever says it in
+	// another language; Format is empty where Public is all.
+	Format string
+	Args   []any
 	// Reason is a stable word for the audit log: "stale", "own-pass", ...
 	Reason string
 	// Field is the name of the input in the request that caused it, or empty.
@@ -70,7 +74,7 @@ var Busy = &Error{Class: Unavailable, Reason: "busy", Public: "Too many people a
 
 // New returns an Error of this class with its public sentence.
 func New(c Class, format string, args ...any) *Error {
-	return &Error{Class: c, Public: fmt.Sprintf(format, args...)}
+	return &Error{Class: c, Public: fmt.Sprintf(format, args...), Format: format, Args: args}
 }
 
 // Refuse returns a Refused error: a reason for the audit log, a sentence for the user.
@@ -105,7 +109,22 @@ func Public(err error) string {
 	if errors.As(err, &e) && e.Public != "" && e.Class != Internal {
 		return e.Public
 	}
-	return "Something went wrong on our side. Nothing was changed."
+	return unexplained
+}
+
+const unexplained = "Something went wrong on our side. Nothing was changed."
+
+// Sentence returns [Public] as it was made: its text, and the arguments that are formatted into
+// it as by [fmt.Sprintf]; without arguments nothing is formatted.
+func Sentence(err error) (format string, args []any) {
+	var e *Error
+	switch {
+	case !errors.As(err, &e) || e.Public == "" || e.Class == Internal:
+		return unexplained, nil
+	case e.Format == "" || fmt.Sprintf(e.Format, e.Args...) != e.Public: // it says something else since
+		return e.Public, nil
+	}
+	return e.Format, e.Args
 }
 
 // ReasonOf returns the reason for the audit log, or the name of the class.

@@ -49,9 +49,6 @@ func (l *Language) Direction() string {
 	return "ltr"
 }
 
-// Word is an argument of a text that is itself a text of the sources, and is translated with it.
-type Word string
-
 // Format is the text of this language for an English one, still with its placeholders; the
 // English one where there is none.
 func (l *Language) Format(english string) string {
@@ -68,17 +65,6 @@ func (l *Language) Text(english string, args ...any) string {
 		return l.Format(english)
 	}
 	return fmt.Sprintf(l.Format(english), l.Args(args)...)
-}
-
-// Args are the arguments of a text with each [Word] translated.
-func (l *Language) Args(args []any) []any {
-	out := slices.Clone(args)
-	for i, a := range out {
-		if w, ok := a.(Word); ok {
-			out[i] = l.Format(string(w))
-		}
-	}
-	return out
 }
 
 // Count is the text for a number of things: one and many are the English forms, with the
@@ -176,11 +162,3 @@ func standsForOne(tag language.Tag, of string) bool {
 // Forms are the plural categories that a text with a number has in this language, by
 // CLDR: "one" and "other" in German; "other" is always the last.
 func (l *Language) Forms() []string { return slices.Clone(l.forms) }
-
-// List writes "a, b and c".
-func (l *Language) List(items []string) string {
-	if n := len(items); n > 1 {
-		return l.Text("%s and %s", strings.Join(items[:n-1], ", "), items[n-1])
-	}
-	return strings.Join(items, "")
-}

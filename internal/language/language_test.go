@@ -94,9 +94,11 @@ func TestGermanTimes(t *testing.T) {
 		{English().Ago(now.AddDate(0, -3, 0), now), "9 December 2025"},
 		{German().Until(now.Add(90*time.Hour), now), "am 13. März 2026"},
 		{German().Until(now.Add(5*time.Hour), now), "in 5 Stunden"},
-		{German().Moment(now, "9 March 2026, 12:00 UTC"), "9. März 2026, 12:00 UTC"},
-		{English().Moment(now, "9 March 2026, 12:00 UTC"), "9 March 2026, 12:00 UTC"},
-		{German().List([]string{"a", "b", "c"}), "a, b und c"},
+		{German().Moment(now), "9. März 2026, 12:00 UTC"},
+		{English().Moment(now), "9 March 2026, 12:00 UTC"},
+		{German().Tell(Listed([]string{"a", "b", "c"})), "a, b und c"}, {Listed([]string{"a", "b", "c"}).String(), "a, b and c"}, {Listed([]string{"a"}).String(), "a"},
+		{German().Tell(Together(Sentence{}, Say("as %s", At(now)), Say("Sign in"), Counted(2, "%d day ago", "%d days ago"))), "als 9. März 2026, 12:00 UTC Anmelden vor 2 Tagen"},
+		{Say("as %s", At(now)).String(), "as 9 March 2026, 12:00 UTC"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

@@ -3,6 +3,8 @@ package language
 import (
 	"strings"
 	"time"
+
+	"countersign/internal/text"
 )
 
 // Day writes a date, in the zone that it is in: "2 January 2026".
@@ -10,13 +12,10 @@ func (l *Language) Day(t time.Time) string {
 	return l.Text("%[1]d %[2]s %[3]d", t.Day(), Word(t.Month().String()), t.Year())
 }
 
-// Moment writes a date with the time of day and its zone, from the English form of it:
-// "2 January 2026, 15:04 CET".
-func (l *Language) Moment(t time.Time, english string) string {
-	_, clock, ok := strings.Cut(english, ", ")
-	if !ok {
-		return english
-	}
+// Moment writes a date with the time of day and its zone, in the zone that it is in: in English
+// as [text.Moment].
+func (l *Language) Moment(t time.Time) string {
+	_, clock, _ := strings.Cut(text.Moment(t), ", ")
 	return l.Text("%s, %s", l.Day(t), clock)
 }
 

@@ -7,7 +7,11 @@
 // anybody else to.
 package prompt
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"countersign/internal/language"
+)
 
 // Medium is what a protocol can play, as a set of bits. The engine never asks
 // for what the medium cannot play. The zero Medium can play nothing.
@@ -66,6 +70,9 @@ type Prompt struct {
 	Kind          Kind   `json:"kind"`
 	// Label is one short line for the person: "Code from your authenticator app".
 	Label string `json:"label"`
+	// Said is what Label was made of, for whoever reads it in another language; zero where
+	// Label is all.
+	Said language.Sentence `json:"said,omitzero"`
 	// Hint is one optional line more.
 	Hint string `json:"hint,omitempty"`
 	// Digits is the length of a numeric code, 0 when it is not one.
@@ -80,6 +87,20 @@ type Prompt struct {
 	// recovery codes). It is the only field that may hold a
 	// secret, and only in a Prompt for its own owner's enrollment.
 	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Saying returns the Prompt with this label.
+func (p Prompt) Saying(label language.Sentence) Prompt {
+	p.Said, p.Label = label, label.String()
+	return p
+}
+
+// Sentence is Label for whoever reads it in another language.
+func (p Prompt) Sentence() language.Sentence {
+	if p.Said.String() == p.Label {
+		return p.Said
+	}
+	return language.Say(p.Label)
 }
 
 // Answer is the reply to a Prompt.

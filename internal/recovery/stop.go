@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -39,19 +39,15 @@ func (u *Undone) add(o Undone) {
 }
 
 // String says what was undone, in a sentence.
-func (u Undone) String() string {
-	if u.Collected == 0 {
-		return "It was stopped before anything came of it."
-	}
-	return fmt.Sprintf("Its pass had been taken already. What came of it was undone: %s and %s. What was revoked for it stays revoked, so that its owner needs a recovery which a second person confirms.",
-		count(u.Authenticators, "authenticator was revoked", "authenticators were revoked"), count(u.Sessions, "session was ended", "sessions were ended"))
-}
+func (u Undone) String() string { return u.Sentence().String() }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// Sentence is String for whoever reads it in another language.
+func (u Undone) Sentence() language.Sentence {
+	if u.Collected == 0 {
+		return language.Say("It was stopped before anything came of it.")
 	}
-	return strconv.Itoa(n) + " " + many
+	return language.Say("Its pass had been taken already. What came of it was undone: %s and %s. What was revoked for it stays revoked, so that its owner needs a recovery which a second person confirms.",
+		language.Counted(u.Authenticators, "%d authenticator was revoked", "%d authenticators were revoked"), language.Counted(u.Sessions, "%d session was ended", "%d sessions were ended"))
 }
 
 // Stops ends cases, and undoes what came of them.

@@ -55,6 +55,8 @@ type Continuation struct {
 	// Says is what is done, in words for whoever proves themselves for it; empty says
 	// action and object.
 	Says string `json:",omitempty"`
+	// Told is Says in the language of whoever began it; empty is Says itself.
+	Told string `json:",omitempty"`
 	// Reading is what is read before it is approved, where an action has more to say; nil
 	// is action and object. It is of this action and this object, or shown to nobody.
 	Reading *prompt.Reading `json:",omitempty"`

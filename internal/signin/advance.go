@@ -9,6 +9,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
@@ -213,7 +214,7 @@ func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision
 			step = at.denied("nothing-to-ask")
 			if slices.Contains(d.kinds, OutOfBand) { // nothing else is set up
 				step = at.denied("approval-not-now")
-				step.Public = "Another sign-in waits for approval, or too many were not answered. Try again in a few minutes."
+				step.says(language.Say("Another sign-in waits for approval, or too many were not answered. Try again in a few minutes."))
 			}
 			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
@@ -221,10 +222,8 @@ func (y *road) follow(ctx context.Context, tx *store.Tx, at *attempt, d decision
 			step.State = Wait
 		}
 	default:
-		step.State, step.Public, step.Reason = Denied, d.public, d.reason
-		if step.Public == "" {
-			step.Public = bland
-		}
+		step.State, step.Reason = Denied, d.reason
+		step.says(d.told())
 		if err := y.endings.end(ctx, tx, at, d.reason); err != nil {
 			return Step{}, err
 		}
@@ -246,7 +245,7 @@ func (y *road) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step St
 		at.Once = once
 		if step.State == Ask && at.Account == 0 && !(at.Carries > 0 && y.strangers.roomFor(at.Partner)) {
 			step = at.denied("too-long")
-			step.Public = "The address of the page that you want is too long. Open the first page of the site instead."
+			step.says(language.Say("The address of the page that you want is too long. Open the first page of the site instead."))
 			return step, y.endings.end(ctx, tx, at, step.Reason)
 		}
 	}
@@ -256,6 +255,12 @@ func (y *road) keepGoing(ctx context.Context, tx *store.Tx, at *attempt, step St
 	step.Ticket = at.ticket()
 	return step, nil
 }
+
+// The hints where a second code is to show that the first was no chance hit.
+const (
+	nextCode        = "That code was right. To be sure, wait for the next one and type it."
+	nextCodeWithPIN = "That was right. To be sure, wait for the next code and type it, behind the PIN again."
+)
 
 // ask puts the questions of a decision and remembers their memos.
 func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) ([]prompt.Prompt, error) {
@@ -288,9 +293,11 @@ func (y *road) ask(ctx context.Context, tx *store.Tx, at *attempt, d decision) (
 			return nil, err
 		}
 		if kind == d.partial {
-			p.Label, p.Hint = "The next code", "That code was right. To be sure, wait for the next one and type it."
+			p = p.Saying(language.Say("The next code"))
+			p.Hint = nextCode
 			if p.Kind == prompt.Secret {
-				p.Label, p.Hint = "PIN and the next code", "That was right. To be sure, wait for the next code and type it, behind the PIN again."
+				p = p.Saying(language.Say("PIN and the next code"))
+				p.Hint = nextCodeWithPIN
 			}
 		}
 		at.Asked = append(at.Asked, asked{Kind: kind, Memo: memo})

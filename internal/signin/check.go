@@ -117,11 +117,9 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 	case Ask:
 		return Step{State: Ask, Reason: "step-up"}, c.noteUnproved(ctx, at, d, "step-up")
 	}
-	public := d.public
-	if public == "" {
-		public = bland
-	}
-	return Step{State: Denied, Public: public, Reason: d.reason}, c.noteUnproved(ctx, at, d, d.reason)
+	step := Step{State: Denied, Reason: d.reason}
+	step.says(d.told())
+	return step, c.noteUnproved(ctx, at, d, d.reason)
 }
 
 // from returns the grant as this request sees it.

@@ -46,6 +46,12 @@ func (c *sentCodes) wants(at *attempt, a prompt.Answer) bool {
 	return a.Text == "" && at.wasAsked(a.Authenticator) && c.sender(a.Authenticator) != nil
 }
 
+// The hints where no code is sent.
+const (
+	noOther = "No other code can be sent now. Type the one that was sent, or use another way."
+	noCode  = "No code can be sent now. Try again in a while, or use another way."
+)
+
 // ask is the question of a kind whose code is sent: for the code that was, or
 // whether to send one. In a browser one is sent when the person presses the button,
 // on a line when there is nothing better to ask for. offered is false where a line
@@ -72,10 +78,10 @@ func (c *sentCodes) ask(ctx context.Context, tx *store.Tx, at *attempt, kind str
 	at.Sending = ""
 	if !did {
 		if s := at.Sent; s != nil && s.Kind == kind {
-			s.Prompt.Hint = "No other code can be sent now. Type the one that was sent, or use another way."
+			s.Prompt.Hint = noOther
 			return s.Prompt, s.Memo, true, nil
 		}
-		p.Hint = "No code can be sent now. Try again in a while, or use another way."
+		p.Hint = noCode
 		return p, nil, at.browser(), nil
 	}
 	at.Sent = &sent{Kind: kind, Memo: fresh, Prompt: code}

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/text"
@@ -66,7 +66,7 @@ type decision struct {
 	state   State
 	account directory.Account
 	reason  string
-	public  string
+	public  language.Sentence
 	fresh   bool // the account cannot show two factors yet
 
 	requirement assurance.Requirement
@@ -82,6 +82,14 @@ type decision struct {
 	// wants is what is missing where nothing is left to ask for, and usable what could count.
 	wants  assurance.Trait
 	usable []directory.Credential
+}
+
+// told is what whoever is denied reads.
+func (d decision) told() language.Sentence {
+	if d.public.IsZero() {
+		return language.Say(bland)
+	}
+	return d.public
 }
 
 // decide is the one road to yes. Every verb ends here: who it is, what policy
@@ -102,7 +110,7 @@ func decide(m *matter) decision {
 		d.reason = "not-administrator"
 		return d
 	}
-	if d.public = m.unshowable(); d.public != "" {
+	if d.public = m.unshowable(); !d.public.IsZero() {
 		d.reason = "not-shown-whole"
 		return d
 	}
@@ -110,7 +118,7 @@ func decide(m *matter) decision {
 	if why, no := d.requirement.Denied(); no {
 		d.reason, d.public = "policy: "+why, m.whyDenied(why, d.ruled)
 		if why == NeedsSecond {
-			d.reason, d.public = NeedsSecond, "This needs a recovery that a second person confirms. Call your help desk."
+			d.reason, d.public = NeedsSecond, language.Say("This needs a recovery that a second person confirms. Call your help desk.")
 		}
 		return d
 	}
@@ -131,16 +139,16 @@ func decide(m *matter) decision {
 // rule lets them in. It is empty for whoever has not proved who they are, who learns
 // nothing. In a browser the right password is enough, because a wrong one is asked for
 // again there and the denial itself has told the two apart already.
-func (m *matter) whyDenied(why string, ruled bool) string {
+func (m *matter) whyDenied(why string, ruled bool) language.Sentence {
 	shown := append(slices.Clone(m.held), m.shown...)
 	known := m.browser() && assurance.Need(assurance.Known).Met(shown, m.now)
 	switch {
 	case !known && !assurance.TwoFactors().Met(shown, m.now):
-		return ""
+		return language.Sentence{}
 	case ruled:
-		return "You are known, but the rules refuse this: " + why + ". Signing in again does not change that; ask your administrator."
+		return language.Say("You are known, but the rules refuse this: %s. Signing in again does not change that; ask your administrator.", why)
 	}
-	return "You are known, but no rule lets you do this. Signing in again does not change that; ask your administrator."
+	return language.Say("You are known, but no rule lets you do this. Signing in again does not change that; ask your administrator.")
 }
 
 // barred says why the account gets nothing, whatever it shows and whatever policy
@@ -200,14 +208,14 @@ func (m *matter) mayAdminister() bool {
 
 // unshowable says why nobody can be asked for this: its text is not what a person
 // would read. Empty is a text on one line, whole, with nothing in it that is not seen.
-func (m *matter) unshowable() string {
+func (m *matter) unshowable() language.Sentence {
 	switch {
 	case len(m.Object) > text.Longest:
-		return fmt.Sprintf("This is too long to be shown completely for approval: %d characters, %d at most. Do it in parts.", len(m.Object), text.Longest)
+		return language.Say("This is too long to be shown completely for approval: %d characters, %d at most. Do it in parts.", len(m.Object), text.Longest)
 	case !text.Clean(m.Object):
-		return "This contains characters that are invisible or change the direction of text; write it without them."
+		return language.Say("This contains characters that are invisible or change the direction of text; write it without them.")
 	}
-	return ""
+	return language.Sentence{}
 }
 
 // kind returns what is known of a kind of authenticator.

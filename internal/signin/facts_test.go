@@ -43,7 +43,7 @@ func TestFactsAndRules(t *testing.T) {
 	if d := decide(tab.matterOf().has("password").shows("password")); !d.fresh {
 		t.Error("who lacks a second factor is not new")
 	}
-	if d := decide(tab.matterOf().has("password", "totp")); d.public != "" || len(d.credentials["totp"]) != 1 || d.credentials["totp"][0].ID != 2 {
+	if d := decide(tab.matterOf().has("password", "totp")); !d.public.IsZero() || len(d.credentials["totp"]) != 1 || d.credentials["totp"][0].ID != 2 {
 		t.Errorf("%q %v", d.public, d.credentials)
 	}
 }
@@ -119,7 +119,7 @@ func TestWhomPolicyDeniesReadsWhy(t *testing.T) {
 		"whom no rule is about":       {tab.matterOf().has("password", "totp").shows("password", "totp").but(func(m *matter) { m.account.Kind = "robot" }), "no rule lets you"},
 	} {
 		d := decide(c.m)
-		if d.state != Denied || (c.want == "") != (d.public == "") || !strings.Contains(d.public, c.want) {
+		if d.state != Denied || (c.want == "") != (d.public.IsZero()) || !strings.Contains(d.public.String(), c.want) {
 			t.Errorf("%s: %v, %q for %s", name, d.state, d.public, d.reason)
 		}
 	}

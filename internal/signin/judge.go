@@ -38,7 +38,7 @@ func (j *judge) decide(ctx context.Context, r store.Reader, at *attempt, app app
 		return decision{}, err
 	}
 	d := decide(&m)
-	if d.public == "" {
+	if d.public.IsZero() {
 		d.public = lacking(&m, d)
 	}
 	return d, nil

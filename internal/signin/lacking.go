@@ -3,25 +3,23 @@ package signin
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
-	"countersign/internal/text"
 )
 
 // These are the sentences for whoever has shown something and is refused because the rest is
 // missing: which factor, why, and how to get it. Nobody reads them who has shown nothing.
 const (
 	lacksForRecovery = "This also needs a code by mail, and no address is set up for it, or it is too new. Call your help desk."
-	lacksHere        = "You are known, but this also needs "
-	lacksNewPart     = "Yours is new (your "
-	lacksNewUntil    = "), and counts for this only after "
-	lacksOff         = "Yours is switched off: your "
-	lacksRefused     = "The rules do not accept what you have of it: your "
-	lacksMedium      = "Yours cannot be used this way: your "
+	lacksHere        = "You are known, but this also needs %s."
+	lacksNew         = "Yours is new (your %s), and counts for this only after %s."
+	lacksOff         = "Yours is switched off: your %s."
+	lacksRefused     = "The rules do not accept what you have of it: your %s."
+	lacksMedium      = "Yours cannot be used this way: your %s."
 	mendByAdding     = "Add one under “Ways to sign in” on your account page."
 	mendByPass       = "Ask an administrator for a temporary access pass, with which you set one up."
 	mendByHelp       = "Ask an administrator to help you to set one up."
@@ -32,15 +30,15 @@ const (
 
 // lacking says what is missing to somebody of whom nothing more can be asked here; it is empty
 // where that is not why they are refused. It is no part of what is decided.
-func lacking(m *matter, d decision) string {
+func lacking(m *matter, d decision) language.Sentence {
 	switch {
 	case d.reason != nothingEnrolled:
-		return ""
+		return language.Sentence{}
 	case m.Action == Recover:
-		return lacksForRecovery
+		return language.Say(lacksForRecovery)
 	}
 	why, mends := whyLacking(m, d.wants, d.usable)
-	return strings.Join(slices.DeleteFunc([]string{lacksHere + nounOf(d.wants, m.account.Kind) + ".", why, mends}, func(s string) bool { return s == "" }), " ")
+	return language.Together(language.Say(lacksHere, nounOf(d.wants, m.account.Kind)), why, language.Say(mends))
 }
 
 // nothingEnrolled is the reason of whoever is refused because nothing of theirs is left to ask
@@ -66,7 +64,7 @@ func least(missing []assurance.Missing, could assurance.Trait) assurance.Trait {
 }
 
 // nounOf is what shows such traits, within a sentence.
-func nounOf(t assurance.Trait, accountKind string) string {
+func nounOf(t assurance.Trait, accountKind string) language.Word {
 	switch {
 	case t.Has(assurance.Delegated) || accountKind == directory.Service:
 		return "an automation key"
@@ -90,9 +88,9 @@ func nounOf(t assurance.Trait, accountKind string) string {
 
 // whyLacking says why what they have does not show these traits, if they have something that
 // would, and how they get what does.
-func whyLacking(m *matter, lacks assurance.Trait, usable []directory.Credential) (why, mends string) {
+func whyLacking(m *matter, lacks assurance.Trait, usable []directory.Credential) (why language.Sentence, mends string) {
 	if m.account.Kind == directory.Service {
-		return "", mendByKey
+		return why, mendByKey
 	}
 	counts := func(c directory.Credential) bool {
 		return slices.ContainsFunc(usable, func(u directory.Credential) bool { return u.ID == c.ID })
@@ -119,15 +117,15 @@ func whyLacking(m *matter, lacks assurance.Trait, usable []directory.Credential)
 	}
 	switch {
 	case fresh != "":
-		return lacksNewPart + fresh + lacksNewUntil + text.Moment(ripe.In(m.now.Location())) + ".", mendByWaiting
+		return language.Say(lacksNew, language.Word(fresh), language.At(ripe.In(m.now.Location()))), mendByWaiting
 	case off != "":
-		return lacksOff + off + ".", mend(m)
+		return language.Say(lacksOff, language.Word(off)), mend(m)
 	case refused != "":
-		return lacksRefused + refused + ".", mend(m)
+		return language.Say(lacksRefused, language.Word(refused)), mend(m)
 	case elsewhere != "":
-		return lacksMedium + elsewhere + ".", mendElsewhere
+		return language.Say(lacksMedium, language.Word(elsewhere)), mendElsewhere
 	}
-	return "", mend(m)
+	return why, mend(m)
 }
 
 // mend is how whoever is refused gets what is missing: by themselves, if what they have is

@@ -48,7 +48,7 @@ func TestWhoIsRefusedReadsWhatIsMissing(t *testing.T) {
 		{"a stranger", m().but(func(m *matter) { m.somebody = false }), nil},
 		{"somebody who may not", m().has("passkey").shows("passkey").does("account.create", "bob"), nil},
 	} {
-		said := lacking(c.m, decide(c.m))
+		said := lacking(c.m, decide(c.m)).String()
 		if len(c.say) == 0 && said != "" {
 			t.Errorf("%s is told %q", c.why, said)
 		}

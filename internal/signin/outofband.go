@@ -11,6 +11,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
@@ -86,6 +87,8 @@ func (w *outOfBand) take(ctx context.Context, tx *store.Tx, at *attempt) (string
 	return "", nil
 }
 
+const notNow = "Not now: another sign-in waits for approval, or too many were not answered. Use another way, or try again in a few minutes."
+
 // ask is the question, with the number once it is asked for. Where the
 // person is in a browser it is asked for by pressing a button, because most who
 // see the page will not use it.
@@ -103,7 +106,7 @@ func (w *outOfBand) ask(ctx context.Context, tx *store.Tx, at *attempt) (prompt.
 		may, err := w.requests.Offered(ctx, tx, at.asker())
 		if err != nil || !may {
 			at.Transfers = false
-			p.Hint = "Not now: another sign-in waits for approval, or too many were not answered. Use another way, or try again in a few minutes."
+			p.Hint = notNow
 			return p, at.browser(), err
 		}
 		told, err := w.told(ctx, tx, at)
@@ -163,7 +166,7 @@ func (w *outOfBand) show(ctx context.Context, tx *store.Tx, at *attempt, p *prom
 		return err
 	}
 	apps := w.pushes.Apps(all)
-	p.Label = "Type this number " + w.place(len(apps) > 0, all)
+	*p = p.Saying(w.place(len(apps) > 0, all))
 	if len(apps) > 0 && at.browser() {
 		p.Data, err = w.kinds[apps[0].Kind].(authenticator.Approver).Scan(p.Number)
 	}
@@ -171,17 +174,17 @@ func (w *outOfBand) show(ctx context.Context, tx *store.Tx, at *attempt, p *prom
 }
 
 // place says where a number can be typed.
-func (w *outOfBand) place(apps bool, all []directory.Credential) string {
+func (w *outOfBand) place(apps bool, all []directory.Credential) language.Sentence {
 	keys := slices.ContainsFunc(all, func(c directory.Credential) bool {
 		return c.Status == directory.CredentialActive && c.Traits.Has(assurance.Held|assurance.PhishingResistant)
 	})
 	switch {
 	case apps && keys:
-		return "in your Countersign app, or at " + w.approveAt
+		return language.Say("Type this number in your Countersign app, or at %s", w.approveAt)
 	case apps:
-		return "in your Countersign app"
+		return language.Say("Type this number in your Countersign app")
 	}
-	return "at " + w.approveAt
+	return language.Say("Type this number at %s", w.approveAt)
 }
 
 // looksElsewhere reports whether an answer only asks whether the approval was

@@ -20,6 +20,8 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/policy"
 	"countersign/internal/prompt"
 )
@@ -163,6 +165,25 @@ type Step struct {
 	Attempt, Reason string
 	// Deadline is when the attempt ends by itself.
 	Deadline time.Time
+
+	said language.Sentence // what Public was made of
+}
+
+// Sentence is Public for whoever reads it in another language.
+func (s Step) Sentence() language.Sentence {
+	if s.said.String() == s.Public {
+		return s.said
+	}
+	return language.Say(s.Public)
+}
+
+// says sets Public.
+func (s *Step) says(said language.Sentence) { s.said, s.Public = said, said.String() }
+
+// Refusal is a denied step as an error, for what cannot go on.
+func (s Step) Refusal() error {
+	said := s.Sentence()
+	return &failure.Error{Class: failure.Refused, Reason: s.Reason, Public: s.Public, Format: said.Format, Args: said.Args}
 }
 
 // Held is what an active session holds.

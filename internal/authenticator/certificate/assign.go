@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/language"
 	"countersign/internal/pki"
 )
 
@@ -21,7 +22,8 @@ func (a *Authenticator) Assign(text []byte, now time.Time) (authenticator.Enroll
 	if err != nil {
 		refused := refusal(reasonOf(err))
 		if why := pki.Because(err); why != "" {
-			refused.Public = "That certificate cannot be used here: " + why + " is not handled here, and whoever marked it as critical forbids to pass over it."
+			refused.Said = language.Say("That certificate cannot be used here: %s is not handled here, and whoever marked it as critical forbids to pass over it.", why)
+			refused.Public = refused.Said.String()
 		}
 		return authenticator.Enrolled{}, refused
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/authenticator"
+	"countersign/internal/language"
 	"countersign/internal/pki"
 	"countersign/internal/prompt"
 )
@@ -45,7 +46,8 @@ func (a *Authenticator) Accept(_ context.Context, p authenticator.Person, sealed
 	if text := strings.TrimSpace(answer.Text); text != "" {
 		attested, err := seen.authority.Attest([]byte(text), leaf, now)
 		if err != nil {
-			return authenticator.Enrolled{}, &authenticator.Refused{Reason: reasonAttest, Public: "The attestation is of no use: " + err.Error() + ". Leave it out, or mend it."}
+			said := language.Say("The attestation is of no use: %s. Leave it out, or mend it.", err)
+			return authenticator.Enrolled{}, &authenticator.Refused{Reason: reasonAttest, Public: said.String(), Said: said}
 		}
 		kept.Attested, kept.Verifies = true, attested.PIN.Verifies()
 		detail += "; " + attested.String()

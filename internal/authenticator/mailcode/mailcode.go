@@ -20,6 +20,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/sentcode"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 )
 
@@ -53,7 +54,7 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 		if err != nil {
 			return p, nil, err
 		}
-		p.Label = "Send a code to " + to.masked()
+		p = p.Saying(language.Say("Send a code to %s", to.masked()))
 	}
 	return p, nil, nil
 }
@@ -64,8 +65,9 @@ func (a *Authenticator) make(to address, now time.Time) (authenticator.Message, 
 		Text: fmt.Sprintf("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.\n", code, a.service)}, sentcode.Memo{Sent: sent}
 }
 
-func (to address) asked() prompt.Prompt {
-	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + string(to), Hint: "It comes by mail and is good for ten minutes.", Digits: sentcode.Digits}
+// asked asks for the code that was sent to an address.
+func asked(to string) prompt.Prompt {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Hint: "It comes by mail and is good for ten minutes.", Digits: sentcode.Digits}.Saying(language.Say("Code sent to %s", to))
 }
 
 // Send makes a code for a credential.
@@ -77,8 +79,8 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 	message, m := a.make(to, now)
 	m.Credential = c.ID
 	kept, err := json.Marshal(m)
-	p := to.asked()
-	p.Label, p.Resend = "Code sent to "+to.masked(), true
+	p := asked(to.masked())
+	p.Resend = true
 	return message, p, kept, err
 }
 
@@ -127,7 +129,7 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 	if err != nil {
 		return err
 	}
-	return &authenticator.Another{Message: message, Memo: kept, Prompt: to.asked()}
+	return &authenticator.Another{Message: message, Memo: kept, Prompt: asked(string(to))}
 }
 
 // address is one that mail can be sent to.

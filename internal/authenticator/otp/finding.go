@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"cmp"
 	"strings"
 
 	"countersign/internal/assurance"
@@ -153,6 +154,19 @@ type Asked struct {
 	PIN    *pin.Kept
 }
 
+// withPIN are the labels of the kinds with a PIN in front, each a text of its own because
+// languages join words in other ways.
+var withPIN = map[string]string{
+	"Code from your authenticator app":   "PIN and code from your authenticator app",
+	"Next code from your code token":     "PIN and next code from your code token",
+	"Answer of your token to the number": "PIN and answer of your token to the number",
+}
+
+const (
+	pinFirst       = "The PIN first and the code right behind it, in one line."
+	pinFirstOrNone = "The PIN first and the code right behind it, in one line. For the one without a PIN: the code alone."
+)
+
 // Ask completes a question for a code: with how many digits it has, which is 0
 // where the credentials differ or a PIN stands in front, and what the prompt says
 // where there are none.
@@ -172,10 +186,10 @@ func Ask(p prompt.Prompt, credentials []authenticator.Credential, read func(stor
 	}
 	if p.Digits = digits; pins {
 		p.Digits, p.Kind = 0, prompt.Secret
-		p.Label = "PIN and " + strings.ToLower(p.Label[:1]) + p.Label[1:]
-		p.Hint = "The PIN first and the code right behind it, in one line."
+		p.Label = cmp.Or(withPIN[p.Label], "PIN and "+strings.ToLower(p.Label[:1])+p.Label[1:])
+		p.Hint = pinFirst
 		if bare {
-			p.Hint += " For the one without a PIN: the code alone."
+			p.Hint = pinFirstOrNone
 		}
 	}
 	return p, nil

@@ -1,6 +1,9 @@
 package passkey
 
-import "countersign/internal/authenticator"
+import (
+	"countersign/internal/authenticator"
+	"countersign/internal/language"
+)
 
 // Reasons of a refused enrollment beside those of a check.
 const (
@@ -32,9 +35,10 @@ var advice = map[string]string{
 // refuse names the reason for the audit log and the way out for the person.
 func (a *Authenticator) refuse(reason string) error {
 	public, ok := advice[reason]
+	said := language.Say(public)
 	if !ok {
 		// The one reason that is about the page: name the right one.
-		public = "Passkeys cannot be added from this page; open " + a.options.Origins[0] + " and try again."
+		said = language.Say("Passkeys cannot be added from this page; open %s and try again.", a.options.Origins[0])
 	}
-	return &authenticator.Refused{Reason: reason, Public: public}
+	return &authenticator.Refused{Reason: reason, Public: said.String(), Said: said}
 }

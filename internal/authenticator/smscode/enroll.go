@@ -47,6 +47,5 @@ func (a *Authenticator) confirm(p authenticator.Person, text string, now time.Ti
 	if err != nil {
 		return err
 	}
-	return &authenticator.Another{Message: message, Memo: kept,
-		Prompt: prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + string(number), Hint: "It comes by SMS and is good for ten minutes.", Digits: sentcode.Digits}}
+	return &authenticator.Another{Message: message, Memo: kept, Prompt: asked(string(number))}
 }

@@ -20,6 +20,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/sentcode"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 )
 
@@ -51,7 +52,7 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 		if err != nil {
 			return p, nil, err
 		}
-		p.Label = "Send a code by SMS to " + s.Number.Masked()
+		p = p.Saying(language.Say("Send a code by SMS to %s", s.Number.Masked()))
 	}
 	return p, nil, nil
 }
@@ -69,6 +70,11 @@ func (a *Authenticator) text(code string) string {
 	return fmt.Sprintf("%s is your code for %s. Nobody who calls you needs it.\n\n@%s #%s", code, a.service, a.host, code)
 }
 
+// asked asks for the code that was sent to a number.
+func asked(to string) prompt.Prompt {
+	return prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Hint: "It comes by SMS and is good for ten minutes.", Digits: sentcode.Digits}.Saying(language.Say("Code sent to %s", to))
+}
+
 // Send makes a code for a credential.
 func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authenticator.Message, prompt.Prompt, authenticator.Memo, error) {
 	s, err := decodeState(c.State)
@@ -78,7 +84,9 @@ func (a *Authenticator) Send(c authenticator.Credential, now time.Time) (authent
 	message, m := a.make(s.Number, now)
 	m.Credential = c.ID
 	kept, err := json.Marshal(m)
-	return message, prompt.Prompt{Authenticator: Kind, Kind: prompt.Code, Label: "Code sent to " + s.Number.Masked(), Hint: "It comes by SMS and is good for ten minutes.", Digits: sentcode.Digits, Resend: true}, kept, err
+	p := asked(s.Number.Masked())
+	p.Resend = true
+	return message, p, kept, err
 }
 
 // Check compares with the code that was sent.

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/admin"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -196,7 +197,7 @@ func (a *approvals) mine(w http.ResponseWriter, r *http.Request, code string) (p
 	case step.State == signin.Ask:
 		return p, false, a.browser.SignIn(w, r, approvePath+"?"+url.Values{codeField: {code}}.Encode())
 	case step.State != signin.Granted:
-		return p, false, failure.Refuse(step.Reason, step.Public)
+		return p, false, step.Refusal()
 	}
 	if p, err = a.waiting.pending(r, code); err != nil {
 		return p, false, err
@@ -265,7 +266,7 @@ func (a *approvals) approve(w http.ResponseWriter, r *http.Request) error {
 	case signin.Ask:
 		return a.browser.Prove(w, r, session.Continuation{Action: p.Action, Object: p.Object, Reading: p.Reading, Back: approvePath + "?" + url.Values{codeField: {code}}.Encode(), Form: url.Values{codeField: {code}}, Return: donePath})
 	}
-	return failure.Refuse(step.Reason, step.Public)
+	return step.Refusal()
 }
 
 func (a *approvals) refuse(w http.ResponseWriter, r *http.Request, p pending, code string) error {
@@ -282,7 +283,7 @@ func (a *approvals) refuse(w http.ResponseWriter, r *http.Request, p pending, co
 
 type approvedView struct {
 	Refused bool
-	Text    string
+	Text    language.Sentence
 	// Code is shown where no page of the client's waits for it.
 	Code string
 }
@@ -340,20 +341,20 @@ func (a *approvals) carryOut(w http.ResponseWriter, r *http.Request, g signin.Gr
 	if err != nil {
 		return err
 	}
-	outcome := ApprovalState{State: "done"}
+	outcome, view := ApprovalState{State: "done"}, approvedView{}
 	result, err := a.commands.do(r, g, cmd)
 	if err != nil {
 		if failure.ClassOf(err) == failure.Internal {
 			a.log.Error("an approved command failed", "action", p.Action, "error", err)
 		}
 		outcome = ApprovalState{State: "refused", Detail: failure.Public(err)}
+		view = approvedView{Refused: true, Text: look.Problem(err)}
 	} else if outcome.Answer, err = json.Marshal(result); err != nil {
 		return err
 	}
 	if err := a.waiting.answer(r, p, outcome); err != nil {
 		return err
 	}
-	view := approvedView{Refused: outcome.State != "done", Text: outcome.Detail}
 	return a.render(w, r, view)
 }
 

@@ -103,7 +103,18 @@ func (a *App) page(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Permissions-Policy", strings.Replace(h.Get("Permissions-Policy"), "camera=()", "camera=(self)", 1)) // to scan a number
-	return a.pages.Render(w, r, look.Page{Template: "app", Title: "App", Shape: look.Card})
+	return a.pages.Render(w, r, look.Page{Template: "app", Title: "App", Shape: look.Card, Scripts: scriptTexts})
+}
+
+// scriptTexts are what app.js, key.js and worker.js show. A test compares the two.
+var scriptTexts = []string{
+	"That did not work. Try again.", "Somebody signs in as you", "If it is you, open the app and type the number that is shown there.",
+	"Your device did not check that it is you. Try again.", "Countersign cannot be reached. Look at your connection.", "Approvals in the Countersign app",
+	"That picture is not of this Countersign. Look at the address of the page that shows it.", "The camera cannot be used. Type the number.",
+	"stays", "Now", "Afterwards", "nothing", "To do:", "an unknown address", "Approved. The other device goes on by itself, or press Enter there.",
+	"Refused. If you did not begin it, your password is known to somebody: change it.",
+	"Refused. Your sessions were ended, your password is switched off unless you administer alone, and your administrators were told.",
+	"This browser was told not to show notices.", "This browser has no push service. The app works without: open it and type the number.", "This device will be woken.",
 }
 
 func file(name, kind string) look.Handler {
@@ -130,7 +141,7 @@ func (a *App) say(f func(w http.ResponseWriter, r *http.Request) (any, error)) l
 				a.frame.Log.Error("the app was not answered", "path", r.URL.Path, "error", err)
 			}
 			status = look.Status(err)
-			out = map[string]string{"problem": failure.Public(err), "reason": failure.ReasonOf(err)}
+			out = map[string]string{"problem": a.frame.Language(r).Tell(look.Problem(err)), "reason": failure.ReasonOf(err)}
 		}
 		body, err := json.Marshal(out)
 		if err != nil {

@@ -87,7 +87,7 @@ func (c *arrivals) setUp(w http.ResponseWriter, r *http.Request) error {
 	n := setup.Newcomer{Code: f.Get("code"), Name: f.Get("name"), Display: f.Get("display"), Mail: f.Get("mail"), Codes: f.Get("with") == "codes"}
 	pass, err := c.settingUp.Administrator(r.Context(), n)
 	if class := failure.ClassOf(err); err != nil && (class == failure.Invalid || class == failure.Conflict) {
-		return c.player.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: failure.Public(err), Data: n})
+		return c.player.pages.Render(w, r, look.Page{Template: "setup", Title: "Set up", Shape: look.Card, Status: http.StatusBadRequest, Problem: look.Problem(err), Data: n})
 	}
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/setup"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -195,6 +196,7 @@ func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
 
 type view struct {
 	Title, Object, Name string
+	Shown               language.Sentence // Object as a person reads it
 	// Who is the name of who has shown something; Signed says that they have a session here,
 	// and Partly that what they have shown is one factor of two.
 	Who            string
@@ -272,7 +274,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Object: c.browser.saysOf(e), Name: name, Action: ours(e), Reading: readingOf(e), Back: backOf(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
+		v := view{Object: c.browser.saysOf(e), Shown: c.browser.shownOf(e), Name: name, Action: ours(e), Reading: readingOf(e), Back: backOf(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
 		if e.Application != signin.Self {
 			v.Title = c.prospects.Title(r.Context(), e.Application)
 		}
@@ -310,7 +312,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 			page.Template, page.Refresh, page.RefreshTo = "wait", time.Second, "/sign-in/wait?held=yes"
 		}
 		if step.Again {
-			page.Problem, page.Status = step.Public, http.StatusUnauthorized
+			page.Problem, page.Status = step.Sentence(), http.StatusUnauthorized
 		}
 		return c.pages.Render(w, r, page)
 	}
@@ -353,7 +355,15 @@ func (b Browser) movedText(r *http.Request, e session.Continuation) error {
 
 // saysOf is what a continuation does, in words.
 func (b Browser) saysOf(e session.Continuation) string {
-	return cmp.Or(e.Says, b.look.Act(e.Action, e.Object))
+	return cmp.Or(e.Says, b.look.Act(e.Action, e.Object).String())
+}
+
+// shownOf is saysOf as whoever began it reads it.
+func (b Browser) shownOf(e session.Continuation) language.Sentence {
+	if e.Says == "" {
+		return b.look.Act(e.Action, e.Object)
+	}
+	return language.Say("%s", cmp.Or(e.Told, e.Says))
 }
 
 // granted starts or raises the session, and goes back to the continuation. The grant
@@ -381,14 +391,17 @@ func (c *player) press(w http.ResponseWriter, r *http.Request, e session.Continu
 	if r.Method == http.MethodPost {
 		return look.Repeat(w, r, e.Return)
 	}
-	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: pressView{c.browser.saysOf(e), e.Return, readingOf(e), backOf(e)}})
+	return c.pages.Render(w, r, look.Page{Template: "press", Title: "Approve", Shape: look.Card, Data: pressView{c.browser.saysOf(e), c.browser.shownOf(e), e.Return, readingOf(e), backOf(e)}})
 }
 
-// pressView is what a person presses a button for. Says is its exact text.
+// pressView is what a person presses a button for. Says is its exact text, and Shown how they
+// read it.
 type pressView struct {
-	Says, To string
-	Reading  *prompt.Reading
-	Back     string
+	Says    string
+	Shown   language.Sentence
+	To      string
+	Reading *prompt.Reading
+	Back    string
 }
 
 func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
@@ -424,9 +437,9 @@ func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 	c.look.DropNamed(w, session.Cookie(c.look.Options.Secure))
 	c.look.Drop(w, ticketCookie)
 	if r.PostForm.Get("again") != "" {
-		return c.look.Done(w, r, again, "You are signed out. Begin again here.")
+		return c.look.Done(w, r, again, language.Say("You are signed out. Begin again here."))
 	}
-	return c.look.Done(w, r, "/sign-in", "You are signed out.")
+	return c.look.Done(w, r, "/sign-in", language.Say("You are signed out."))
 }
 
 // welcomed is where a pass leads: to setting up, and nowhere else.

@@ -3,6 +3,7 @@ package challenge
 import (
 	"net/http"
 
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
@@ -30,5 +31,5 @@ func (c *player) open(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.look.Set(w, browserCookie, kept, signin.BrowserLife)
-	return c.look.Done(w, r, "/sign-in", "This browser is known now. Sign in.")
+	return c.look.Done(w, r, "/sign-in", language.Say("This browser is known now. Sign in."))
 }

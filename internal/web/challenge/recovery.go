@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -62,7 +63,7 @@ func (c *recoveries) recovery(w http.ResponseWriter, r *http.Request) error {
 	standing, err := c.requests.Poll(r.Context(), secret)
 	if failure.ClassOf(err) == failure.NotFound {
 		c.player.look.Drop(w, recoveryCookie)
-		page.Problem = "The number of before has run out. Begin again."
+		page.Problem = language.Say("The number of before has run out. Begin again.")
 		return c.player.pages.Render(w, r, page)
 	}
 	if err != nil {
@@ -176,5 +177,5 @@ func (c *recoveries) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.player.look.Done(w, r, "/sign-in", undone.String()+" Your administrators were told.")
+	return c.player.look.Done(w, r, "/sign-in", language.Together(undone.Sentence(), language.Say("Your administrators were told.")))
 }

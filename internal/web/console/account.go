@@ -72,7 +72,7 @@ func (p *accountPages) show(v *visit, which string, f *form) error {
 	if err != nil {
 		return err
 	}
-	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.desk.look, d.Account), History: tellAll(v.desk.look, log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.desk.look.Kinds}
+	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.desk.look, d.Account), History: tellAll(v.desk.look, log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.desk.look.Nouns}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/admin"
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -138,7 +139,7 @@ func (v *visit) show(s sheet) error {
 	for i := range nav {
 		nav[i].Here = nav[i].Href == s.here
 	}
-	p := look.Page{Template: s.template, Title: s.title, Shape: look.Desk, Links: nav, Problem: s.problem,
+	p := look.Page{Template: s.template, Title: s.title, Shape: look.Desk, Links: nav, Problem: language.Say(s.problem),
 		Person: &look.Person{Name: v.g.Name(), Display: v.g.Display(), Console: home}, Data: s.data}
 	if s.problem != "" {
 		p.Status = http.StatusBadRequest
@@ -157,7 +158,7 @@ func (v *visit) done(path, note string) error {
 	if _, own, at := v.g.Approval(); !own && !at.IsZero() {
 		note += " You were not asked again: you had proved yourself " + look.Ago(at, v.desk.look.Now()) + "."
 	}
-	return v.desk.look.Done(v.w, v.r, path, note)
+	return v.desk.look.Done(v.w, v.r, path, language.Say(note))
 }
 
 // under joins a name to a path, as one segment.

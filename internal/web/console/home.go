@@ -61,7 +61,7 @@ func (p *homePage) show(v *visit) error {
 		return err
 	}
 	view := homeView{Overview: o, Form: typed(nil), Zone: v.desk.look.Zone(), Alarms: tellAll(v.desk.look, o.Raised)}
-	view.Charts = chartsOf(o.Days, reasonWords, v.desk.look.Kinds)
+	view.Charts = chartsOf(o.Days, reasonWords, v.desk.look.Nouns)
 	for state, into := range map[string]*[]accountRow{"at-risk": &view.Risky, "without-two-factors": &view.Weak} {
 		page, err := read[account.Page](v, &account.List{State: state, Limit: mostShown})
 		if err != nil {

@@ -29,7 +29,7 @@ type pair struct{ Name, Value string }
 func tellAll(l *look.Look, entries []audit.Entry) []told {
 	out := make([]told, len(entries))
 	for i, e := range entries {
-		out[i] = told{Entry: e, Words: tell(e, l.Kinds), Class: classOf(e), By: doer(e), With: means(e), About: about(e), Facts: facts(e, l.Kinds)}
+		out[i] = told{Entry: e, Words: tell(e, l.Nouns), Class: classOf(e), By: doer(e), With: means(e), About: about(e), Facts: facts(e, l.Nouns)}
 	}
 	return out
 }

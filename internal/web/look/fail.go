@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/failure"
+	"countersign/internal/language"
 )
 
 var errNoPage = failure.New(failure.NotFound, "There is no such page. Perhaps the address was cut short.")
@@ -20,7 +21,10 @@ func wrongMethod(allowed []string) Handler {
 }
 
 // trouble is what an error page shows.
-type trouble struct{ Heading, Sentence string }
+type trouble struct {
+	Heading  string
+	Sentence language.Sentence
+}
 
 var troubles = map[failure.Class]struct {
 	status  int
@@ -41,12 +45,12 @@ func Status(err error) int { return troubles[failure.ClassOf(err)].status }
 func (l *Look) fail(w *once, r *http.Request, err error) {
 	class := failure.ClassOf(err)
 	t := troubles[class]
-	page := Page{Template: "error", Title: t.heading, Shape: Card, Status: t.status, Data: trouble{t.heading, failure.Public(err)}}
+	page := Page{Template: "error", Title: t.heading, Shape: Card, Status: t.status, Data: trouble{t.heading, Problem(err)}}
 	var m methodError
 	if errors.As(err, &m) {
 		w.Header().Set("Allow", strings.Join(m.allowed, ", "))
 		page.Status, page.Title = http.StatusMethodNotAllowed, "Not this way"
-		page.Data = trouble{page.Title, "This address takes no such request. Go back and follow the link or press the button there."}
+		page.Data = trouble{page.Title, language.Say("This address takes no such request. Go back and follow the link or press the button there.")}
 	} else if class == failure.Internal || class == failure.Unavailable {
 		l.Log.Error("a page failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}

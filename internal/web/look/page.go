@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"countersign/internal/failure"
 	"countersign/internal/language"
 )
 
@@ -34,8 +35,8 @@ type Page struct {
 	Links []Link
 	// Person is who is signed in; nil is nobody.
 	Person *Person
-	// Problem is one sentence on what to mend, shown above everything.
-	Problem string
+	// Problem is one sentence on what to mend, shown above everything; zero is none.
+	Problem language.Sentence
 	// Here is the path at which the page is shown again by a GET; empty is its own address.
 	// A choice of the language comes back there.
 	Here string
@@ -43,6 +44,8 @@ type Page struct {
 	Refresh time.Duration
 	// RefreshTo is the path of another page that it loads then; empty is the same.
 	RefreshTo string
+	// Scripts are the texts that scripts of the page show, besides those of the house's own.
+	Scripts []string
 	// Data is the page's own.
 	Data any
 }
@@ -107,7 +110,7 @@ const (
 	noteLife   = time.Minute
 )
 
-// Note keeps one sentence for the next page: what was just done.
+// Note keeps one sentence for the next page, in the language of that page: what was just done.
 func (l *Look) Note(w http.ResponseWriter, text string) {
 	l.Set(w, noteCookie, base64.RawURLEncoding.EncodeToString([]byte(text)), noteLife)
 }
@@ -140,8 +143,14 @@ func Repeat(w http.ResponseWriter, r *http.Request, path string) error {
 	return nil
 }
 
-// Done notes a sentence and goes to one of our own pages.
-func (l *Look) Done(w http.ResponseWriter, r *http.Request, path, note string) error {
-	l.Note(w, note)
+// Done notes a sentence, in the language of whoever did it, and goes to one of our own pages.
+func (l *Look) Done(w http.ResponseWriter, r *http.Request, path string, note language.Sentence) error {
+	l.Note(w, l.Language(r).Tell(note))
 	return Go(w, r, path)
+}
+
+// Problem is the sentence of an error, for the page on which it is mended.
+func Problem(err error) language.Sentence {
+	format, args := failure.Sentence(err)
+	return language.Say(format, args...)
 }

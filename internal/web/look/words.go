@@ -1,6 +1,10 @@
 package look
 
-import "strings"
+import (
+	"strings"
+
+	"countersign/internal/language"
+)
 
 // Kind is what pages say of a kind of authenticator.
 type Kind struct {
@@ -21,39 +25,39 @@ type Kind struct {
 
 // Kinds writes a list of kinds, as the log has them, for people: "password,
 // totp" is "password and authenticator app". A kind without words is shown as it is.
-func (l *Look) Kinds(list string) string {
+func (l *Look) Kinds(list string) language.Sentence {
 	all := strings.Split(list, ", ")
 	for i, k := range all {
 		if w := l.Options.Kinds[k].Noun; w != "" {
 			all[i] = w
 		}
 	}
-	if n := len(all); n > 1 {
-		return strings.Join(all[:n-1], ", ") + " and " + all[n-1]
-	}
-	return all[0]
+	return language.Listed(all)
 }
+
+// Nouns is [Look.Kinds] in English.
+func (l *Look) Nouns(list string) string { return l.Kinds(list).String() }
 
 // Act says in words what somebody is about to do, or did, to their own account;
 // any other act is shown as it is, because its own words are what is approved.
-func (l *Look) Act(action, object string) string {
+func (l *Look) Act(action, object string) language.Sentence {
 	switch action {
 	case "authenticator.enroll":
-		return "Set up: " + l.Kinds(object)
+		return language.Say("Set up: %s", l.Kinds(object))
 	case "authenticator.remove":
-		return "Remove a way to sign in (number " + object + ")"
+		return language.Say("Remove a way to sign in (number %s)", object)
 	case "authenticator.rename":
-		return "Rename a way to sign in (number " + object + ")"
+		return language.Say("Rename a way to sign in (number %s)", object)
 	case "authenticator.pin":
-		return "Set the PIN of a token (number " + object + ")"
+		return language.Say("Set the PIN of a token (number %s)", object)
 	case "sign-in.approve":
-		return "Approve " + object
+		return language.Say("Approve %s", object)
 	case "account.recover":
-		return "Get back into your account by two codes"
+		return language.Say("Get back into your account by two codes")
 	case "push.quiet-hours":
-		return "Set quiet hours: " + object
+		return language.Say("Set quiet hours: %s", object)
 	case "report.not-me":
-		return "Report that entry " + object + " of your history was not you"
+		return language.Say("Report that entry %s of your history was not you", object)
 	}
-	return action + ": " + object
+	return language.Say("%s: %s", action, object)
 }

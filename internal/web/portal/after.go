@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign/internal/enrollment"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
@@ -21,10 +22,10 @@ const (
 // without the act reads good advice.
 type afterView struct {
 	Title, Lede string
-	// Password says whether there is a kind that is only known, and which: it is set up from here.
-	Password, PasswordTitle string
+	// Password is the kind that is only known: it is set up from here. Empty is none.
+	Password string
 	// Refused is why they cannot, with how it is mended; empty where they can.
-	Refused string
+	Refused language.Sentence
 	Rest    []string
 }
 
@@ -50,12 +51,12 @@ func (p *Portal) after(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.State != signin.Granted {
-		v.Refused = signInFirst
+		v.Refused = language.Say(signInFirst)
 		return p.frame.pages.Render(w, r, look.Page{Template: "after", Title: v.Title, Shape: look.Card, Data: v})
 	}
 	for _, k := range p.frame.listing.Kinds() {
 		if k.Known {
-			v.Password, v.PasswordTitle = k.Kind, k.Title
+			v.Password = k.Kind
 		}
 	}
 	set, err := p.frame.browser.Check(r, enrollment.Enroll, v.Password)
@@ -63,7 +64,7 @@ func (p *Portal) after(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if set.State == signin.Denied {
-		v.Refused = set.Public
+		v.Refused = set.Sentence()
 	}
 	return p.frame.render(w, r, in.Grant, "after", v.Title, v)
 }

@@ -7,7 +7,9 @@ import (
 
 	"countersign/internal/approval"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
+	"countersign/internal/web/look"
 )
 
 // approveView is the form for a number, or what waits under it.
@@ -26,10 +28,10 @@ type approvals struct {
 
 // number asks for the number that is shown where the person signs in.
 func (ap *approvals) number(w http.ResponseWriter, r *http.Request) error {
-	return ap.showWaiting(w, r, approveView{}, "")
+	return ap.showWaiting(w, r, approveView{}, language.Sentence{})
 }
 
-func (ap *approvals) showWaiting(w http.ResponseWriter, r *http.Request, v approveView, problem string) error {
+func (ap *approvals) showWaiting(w http.ResponseWriter, r *http.Request, v approveView, problem language.Sentence) error {
 	g, limited, ok, err := ap.frame.enter(w, r)
 	if !ok {
 		return err
@@ -38,7 +40,7 @@ func (ap *approvals) showWaiting(w http.ResponseWriter, r *http.Request, v appro
 		return failure.Refuse("limited", "Set up how you sign in first.")
 	}
 	page := ap.frame.page(g, "approve", "Approve a sign-in", v)
-	if page.Problem = problem; problem != "" {
+	if page.Problem = problem; !problem.IsZero() {
 		page.Status = http.StatusBadRequest
 	}
 	return ap.frame.pages.Render(w, r, page)
@@ -56,12 +58,12 @@ func (ap *approvals) found(w http.ResponseWriter, r *http.Request) error {
 	number := r.PostForm.Get("number")
 	waiting, err := ap.engine.WaitingFor(r.Context(), g, number)
 	if class := failure.ClassOf(err); class == failure.NotFound || class == failure.Invalid {
-		return ap.showWaiting(w, r, approveView{Number: number}, failure.Public(err))
+		return ap.showWaiting(w, r, approveView{Number: number}, look.Problem(err))
 	}
 	if err != nil {
 		return err
 	}
-	return ap.showWaiting(w, r, approveView{Waiting: &waiting, Object: waiting.Numbered(digits(number))}, "")
+	return ap.showWaiting(w, r, approveView{Waiting: &waiting, Object: waiting.Numbered(digits(number))}, language.Sentence{})
 }
 
 // approveIt hands what was approved to the engine, which alone compares the number.
@@ -69,7 +71,7 @@ func (ap *approvals) approveIt(w http.ResponseWriter, r *http.Request, g signin.
 	if err := ap.engine.Approve(r.Context(), g, object); err != nil {
 		return err
 	}
-	return ap.frame.look.Done(w, r, "/account/approve", "Approved. The other device goes on by itself, or press Enter there.")
+	return ap.frame.look.Done(w, r, "/account/approve", language.Say("Approved. The other device goes on by itself, or press Enter there."))
 }
 
 func (ap *approvals) refuse(w http.ResponseWriter, r *http.Request) error {
@@ -84,5 +86,5 @@ func (ap *approvals) refuse(w http.ResponseWriter, r *http.Request) error {
 	if err := ap.engine.Refuse(r.Context(), g, id); err != nil {
 		return err
 	}
-	return ap.frame.look.Done(w, r, "/account/history", "Refused. If you did not begin it, your password is known to somebody: change it.")
+	return ap.frame.look.Done(w, r, "/account/history", language.Say("Refused. If you did not begin it, your password is known to somebody: change it."))
 }

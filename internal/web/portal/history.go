@@ -7,13 +7,14 @@ import (
 
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/audit"
+	"countersign/internal/language"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
 )
 
 type line struct {
 	Entry audit.Entry
-	Words string
+	Words language.Sentence
 	// Doubt says that it could have been somebody else.
 	Doubt bool
 }
@@ -60,7 +61,7 @@ func (h *history) lines(r *http.Request, g signin.Grant) ([]line, error) {
 		}
 		for _, e := range entries {
 			words := h.tell(e)
-			if words == "" {
+			if words.IsZero() {
 				continue
 			}
 			lines = append(lines, line{Entry: e, Words: words, Doubt: strings.HasPrefix(e.Event, "alarm.") || e.Outcome == "refused" || slices.Contains(doubtful, e.Event)})
@@ -89,88 +90,129 @@ var why = map[string]string{
 	"not-administrator": "only for administrators", "nothing-enrolled": "no way to sign in that is enough there", "suspended": "the account is suspended", "ended": "the account has ended", "dormant": "the account was long unused",
 }
 
-func (h *history) tell(e audit.Entry) string {
-	what := e.Application
-	if what == audit.Self {
-		what = "Countersign"
+// told are the events whose sentence is of what they were about.
+var told = map[string]func(e audit.Entry) language.Sentence{
+	"alarm.factor-missing": func(e audit.Entry) language.Sentence {
+		return language.Say("The password was right and the second factor never came, at %s", placeOf(e))
+	},
+	"credential.enrolled": func(e audit.Entry) language.Sentence {
+		return language.Say("Added: %s", language.Word(e.Detail["label"]))
+	},
+	"credential.renamed": func(e audit.Entry) language.Sentence { return language.Say("Renamed: %s", e.Detail["label"]) },
+	"push.quiet-hours": func(e audit.Entry) language.Sentence {
+		return language.Say("Quiet hours set: %s", language.Word(e.Detail["hours"]))
+	},
+	"credential.pin-set": func(e audit.Entry) language.Sentence { return language.Say("PIN set: %s", e.Detail["label"]) },
+	"certificate.assigned": func(e audit.Entry) language.Sentence {
+		return language.Say("Assigned by %s: %s", e.Actor.Name, e.Detail["label"])
+	},
+	"token.pin-given": func(e audit.Entry) language.Sentence {
+		return language.Say("The PIN of token %s was replaced by %s", e.Detail["serial"], e.Actor.Name)
+	},
+	"token.pin-cleared": func(e audit.Entry) language.Sentence {
+		return language.Say("The PIN of token %s was taken away by %s", e.Detail["serial"], e.Actor.Name)
+	},
+	"credential.removed":      removed,
+	"credential.revoked":      removed,
+	"credential.opened":       always("Open again, because you signed in: what wrong answers had closed"),
+	"account.opened":          by("Wrong answers were forgotten by %s"),
+	"browser.known":           always("A browser was made yours with the link of a mail"),
+	"recovery.opened":         opened,
+	"recovery.confirmed":      by("The recovery was confirmed by %s"),
+	"recovery.stopped":        always("The recovery was stopped"),
+	"recovery.refused":        always("The recovery was stopped"),
+	"alarm.recovery-not-mine": always("The recovery was stopped"),
+	"recovery.collected":      always("A pass was taken by the browser of the recovery, and what you held was switched off"),
+	"account.risk-cleared":    by("Your account is at risk no more, says %s"),
+	"push.quiet-cleared":      by("Your quiet hours were taken away by %s"),
+	"pass.issued":             by("A temporary access pass was issued by %s"),
+	"session.ended":           always("A session ended"),
+	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
+	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
+	"alarm.not-me":            always("You reported an entry as not yours"),
+}
+
+func always(format string) func(audit.Entry) language.Sentence {
+	return func(audit.Entry) language.Sentence { return language.Say(format) }
+}
+
+func by(format string) func(audit.Entry) language.Sentence {
+	return func(e audit.Entry) language.Sentence { return language.Say(format, e.Actor.Name) }
+}
+
+func removed(e audit.Entry) language.Sentence {
+	return language.Say("Removed: %s", language.Word(e.Detail["label"]))
+}
+
+func opened(e audit.Entry) language.Sentence {
+	if e.Detail["check"] == recovery.Codes {
+		return language.Say("A recovery was opened with your codes")
 	}
-	to, at := "Let in to "+what, what
-	if d := doing[e.Action]; d != "" {
-		to, at = "Proved to "+d, what+", to "+d
-	} else if e.Action != "" && e.Action != "sign-in" {
-		to, at = "Proved for “"+e.Action+"” in "+what, what+", for “"+e.Action+"”"
+	return language.Say("A recovery was opened by %s", e.Actor.Name)
+}
+
+// placeOf is where an entry happened.
+func placeOf(e audit.Entry) string {
+	if e.Application == audit.Self {
+		return "Countersign"
 	}
+	return e.Application
+}
+
+// tell says what an entry is; the zero Sentence is for what people are not told.
+func (h *history) tell(e audit.Entry) language.Sentence {
 	switch e.Event {
 	case "signin.granted":
-		return to + " with " + h.frame.look.Kinds(e.Detail["shown"])
+		return language.Say("%s with %s", letIn(e), h.frame.look.Kinds(e.Detail["shown"]))
 	case "signin.refused", "answer.refused":
-		reason := why[e.Reason]
-		if reason == "" {
-			reason = e.Reason
-		}
-		if n := e.Detail["count"]; n != "" { // summed up
-			reason += ", " + n + " times"
-		}
-		return "Refused at " + at + ": " + reason
-	case "alarm.factor-missing":
-		return "The password was right and the second factor never came, at " + what
-	case "credential.enrolled":
-		return "Added: " + e.Detail["label"]
-	case "credential.renamed":
-		return "Renamed: " + e.Detail["label"]
-	case "push.quiet-hours":
-		return "Quiet hours set: " + e.Detail["hours"]
-	case "credential.pin-set":
-		return "PIN set: " + e.Detail["label"]
-	case "certificate.assigned":
-		return "Assigned by " + e.Actor.Name + ": " + e.Detail["label"]
-	case "token.pin-given":
-		return "The PIN of token " + e.Detail["serial"] + " was replaced by " + e.Actor.Name
-	case "token.pin-cleared":
-		return "The PIN of token " + e.Detail["serial"] + " was taken away by " + e.Actor.Name
-	case "credential.removed", "credential.revoked":
-		return "Removed: " + e.Detail["label"]
+		return language.Say("Refused at %s: %s", aimedAt(e), reasonOf(e))
 	case "credential.closed":
-		return "Closed for " + e.Detail["to"] + " after too many wrong answers: " + h.kindOf(e.Detail["authenticator"])
-	case "credential.opened":
-		return "Open again, because you signed in: what wrong answers had closed"
-	case "account.opened":
-		return "Wrong answers were forgotten by " + e.Actor.Name
-	case "browser.known":
-		return "A browser was made yours with the link of a mail"
+		return language.Say("Closed for %s after too many wrong answers: %s", language.Word(e.Detail["to"]), h.kindOf(e.Detail["authenticator"]))
 	case "credential.disabled":
-		return "Switched off after too many wrong answers: " + h.kindOf(e.Detail["authenticator"])
-	case "recovery.opened":
-		if e.Detail["check"] == recovery.Codes {
-			return "A recovery was opened with your codes"
-		}
-		return "A recovery was opened by " + e.Actor.Name
-	case "recovery.confirmed":
-		return "The recovery was confirmed by " + e.Actor.Name
-	case "recovery.stopped", "recovery.refused", "alarm.recovery-not-mine":
-		return "The recovery was stopped"
-	case "recovery.collected":
-		return "A pass was taken by the browser of the recovery, and what you held was switched off"
-	case "account.risk-cleared":
-		return "Your account is at risk no more, says " + e.Actor.Name
-	case "push.quiet-cleared":
-		return "Your quiet hours were taken away by " + e.Actor.Name
-	case "pass.issued":
-		return "A temporary access pass was issued by " + e.Actor.Name
-	case "session.ended":
-		return "A session ended"
-	case "session.handed-over":
-		return "Opened " + e.Detail["host"]
-	case "alarm.app-cloned":
-		return "Your Countersign app was switched off: its key was used on two devices"
-	case "alarm.not-me":
-		return "You reported an entry as not yours"
+		return language.Say("Switched off after too many wrong answers: %s", h.kindOf(e.Detail["authenticator"]))
 	}
-	return ""
+	if f := told[e.Event]; f != nil {
+		return f(e)
+	}
+	return language.Sentence{}
+}
+
+// letIn is what somebody was let in to, or what they proved themselves for.
+func letIn(e audit.Entry) language.Sentence {
+	if d := doing[e.Action]; d != "" {
+		return language.Say("Proved to %s", language.Word(d))
+	}
+	if e.Action != "" && e.Action != "sign-in" {
+		return language.Say("Proved for “%s” in %s", e.Action, placeOf(e))
+	}
+	return language.Say("Let in to %s", placeOf(e))
+}
+
+// aimedAt is where somebody was refused, and for what.
+func aimedAt(e audit.Entry) language.Sentence {
+	if d := doing[e.Action]; d != "" {
+		return language.Say("%s, to %s", placeOf(e), language.Word(d))
+	}
+	if e.Action != "" && e.Action != "sign-in" {
+		return language.Say("%s, for “%s”", placeOf(e), e.Action)
+	}
+	return language.Say("%s", placeOf(e))
+}
+
+// reasonOf is why somebody was refused, with how often where refusals are summed up.
+func reasonOf(e audit.Entry) language.Sentence {
+	reason := language.Say("%s", e.Reason)
+	if w := why[e.Reason]; w != "" {
+		reason = language.Say(w)
+	}
+	if n := e.Detail["count"]; n != "" {
+		return language.Say("%s, %s times", reason, n)
+	}
+	return reason
 }
 
 // kindOf is what people call an authenticator that the log has as "totp/3".
-func (h *history) kindOf(named string) string {
+func (h *history) kindOf(named string) language.Sentence {
 	kind, _, _ := strings.Cut(named, "/")
 	return h.frame.look.Kinds(kind)
 }

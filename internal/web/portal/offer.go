@@ -15,6 +15,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -48,7 +49,7 @@ type offerView struct {
 }
 
 // notTwice is said where the page asked for the same text twice.
-const notTwice = "The two are not the same. Type it twice."
+var notTwice = language.Say("The two are not the same. Type it twice.")
 
 // offers are the pages on which a person sets something up.
 type offers struct {
@@ -72,7 +73,9 @@ func (of *offers) begin(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 	return look.Go(w, r, "/account/setup")
 }
 
-func (of *offers) offer(w http.ResponseWriter, r *http.Request) error { return of.showOffer(w, r, "") }
+func (of *offers) offer(w http.ResponseWriter, r *http.Request) error {
+	return of.showOffer(w, r, language.Sentence{})
+}
 
 // card shows an offer with the certificate that the browser brings back, to be
 // added by a form of ours.
@@ -80,10 +83,10 @@ func (of *offers) card(w http.ResponseWriter, r *http.Request) error {
 	if _, err := look.Shown(r); err != nil {
 		return err
 	}
-	return of.showOffer(w, r, "")
+	return of.showOffer(w, r, language.Sentence{})
 }
 
-func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem string) error {
+func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem language.Sentence) error {
 	g, _, ok, err := of.frame.enter(w, r)
 	if !ok {
 		return err
@@ -124,7 +127,7 @@ func (of *offers) showOffer(w http.ResponseWriter, r *http.Request, problem stri
 		}
 	}
 	status := 0
-	if problem != "" {
+	if !problem.IsZero() {
 		status = http.StatusBadRequest
 	}
 	return of.frame.pages.Render(w, r, look.Page{Template: "offer", Title: "Set up", Shape: look.Card, Problem: problem, Status: status, Data: v})
@@ -198,7 +201,7 @@ func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
 		return look.Go(w, r, "/account/setup")
 	}
 	if failure.ClassOf(err) == failure.Invalid {
-		return of.showOffer(w, r, failure.Public(err))
+		return of.showOffer(w, r, look.Problem(err))
 	}
 	if err != nil {
 		return err
@@ -208,7 +211,7 @@ func (of *offers) finish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return of.frame.look.Done(w, r, cmp.Or(afterwards[f.Get(backField)], next), "Added: "+a.Title+".")
+	return of.frame.look.Done(w, r, cmp.Or(afterwards[f.Get(backField)], next), language.Say("Added: %s.", language.Word(a.Title)))
 }
 
 // next is where somebody goes on who set something up: a new administrator who has enough by now

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
@@ -31,9 +32,11 @@ func (pp *pins) begin(w http.ResponseWriter, r *http.Request, g signin.Grant, id
 	return look.Go(w, r, "/account/pin")
 }
 
-func (pp *pins) form(w http.ResponseWriter, r *http.Request) error { return pp.show(w, r, "") }
+func (pp *pins) form(w http.ResponseWriter, r *http.Request) error {
+	return pp.show(w, r, language.Sentence{})
+}
 
-func (pp *pins) show(w http.ResponseWriter, r *http.Request, problem string) error {
+func (pp *pins) show(w http.ResponseWriter, r *http.Request, problem language.Sentence) error {
 	g, _, ok, err := pp.frame.enter(w, r)
 	if !ok {
 		return err
@@ -43,7 +46,7 @@ func (pp *pins) show(w http.ResponseWriter, r *http.Request, problem string) err
 		return err
 	}
 	status := 0
-	if problem != "" {
+	if !problem.IsZero() {
 		status = http.StatusBadRequest
 	}
 	return pp.frame.pages.Render(w, r, look.Page{Template: "pin", Title: "PIN", Shape: look.Card, Problem: problem, Status: status, Data: a})
@@ -57,11 +60,11 @@ func (pp *pins) set(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
 	err = pp.enrolled.Finish(r.Context(), g, pp.frame.look.Get(r, pinCookie), f.Get("pin"), f.Get("again"))
 	if failure.ClassOf(err) == failure.Invalid {
-		return pp.show(w, r, failure.Public(err))
+		return pp.show(w, r, look.Problem(err))
 	}
 	if err != nil {
 		return err
 	}
 	pp.frame.look.Drop(w, pinCookie)
-	return pp.frame.look.Done(w, r, "/account", "The PIN is set. It belongs to each code from now on.")
+	return pp.frame.look.Done(w, r, "/account", language.Say("The PIN is set. It belongs to each code from now on."))
 }

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
 	"countersign/internal/incident"
+	"countersign/internal/language"
 	"countersign/internal/protocol"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
@@ -171,7 +172,7 @@ func (p *Portal) stopRecovery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.frame.look.Done(w, r, "/account", undone.String()+" Your administrators were told.")
+	return p.frame.look.Done(w, r, "/account", language.Together(undone.Sentence(), language.Say("Your administrators were told.")))
 }
 
 func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -182,5 +183,5 @@ func (p *Portal) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err := p.endings.End(r.Context(), g.Actor(), g.Account(), r.PostForm.Get("number"), "ended by its owner"); err != nil {
 		return err
 	}
-	return p.frame.look.Done(w, r, "/account", "That session was ended.")
+	return p.frame.look.Done(w, r, "/account", language.Say("That session was ended."))
 }

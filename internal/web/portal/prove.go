@@ -9,6 +9,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/incident"
+	"countersign/internal/language"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -38,6 +39,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	if e.Says = v.Text(); r.PostForm.Get("text") != e.Says { // nothing was shown yet, or it is something else now
 		return p.frame.pages.Render(w, r, look.Page{Template: "press", Title: v.Title, Shape: look.Card, Data: v})
 	}
+	e.Told = v.told(p.frame.look.Language(r))
 	return p.prove(w, r, e)
 }
 
@@ -57,7 +59,7 @@ func (p *Portal) prove(w http.ResponseWriter, r *http.Request, e session.Continu
 		e.Return = continuePath
 		return p.frame.browser.Prove(w, r, e)
 	}
-	return failure.Refuse(step.Reason, step.Public)
+	return step.Refusal()
 }
 
 // resume does what was kept, under the grant for exactly that.
@@ -92,7 +94,7 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 		if err := p.changes.Remove(r.Context(), g, assurance.CredentialID(id)); err != nil {
 			return err
 		}
-		return p.frame.look.Done(w, r, afterPath+afterRemoval, "It was removed.")
+		return p.frame.look.Done(w, r, afterPath+afterRemoval, language.Say("It was removed."))
 	case incident.Report:
 		off, err := p.incidents.Report(r.Context(), g, id)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/approval"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -41,7 +42,7 @@ func (p *Portal) setQuiet(w http.ResponseWriter, r *http.Request) error {
 	f := r.PostForm
 	q, err := readQuiet(f)
 	if failure.ClassOf(err) == failure.Invalid {
-		return p.frame.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Problem: failure.Public(err), Status: http.StatusBadRequest,
+		return p.frame.pages.Render(w, r, look.Page{Template: "quiet", Title: "Quiet hours", Shape: look.Card, Problem: look.Problem(err), Status: http.StatusBadRequest,
 			Data: quietView{Begins: f.Get("begins"), Ends: f.Get("ends"), Zone: f.Get("zone")}})
 	}
 	if err != nil {
@@ -70,5 +71,5 @@ func (p *Portal) hush(w http.ResponseWriter, r *http.Request, g signin.Grant, e 
 	if err := p.pushes.SetQuiet(r.Context(), g, q); err != nil {
 		return err
 	}
-	return p.frame.look.Done(w, r, "/account", "Quiet hours: "+q.String()+".")
+	return p.frame.look.Done(w, r, "/account", language.Say("Quiet hours: %s.", q.Sentence()))
 }

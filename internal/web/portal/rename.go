@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/web/look"
@@ -38,8 +38,9 @@ func (p *Portal) name(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	label := enrollment.CleanLabel(r.PostForm.Get("label"), a.Label)
+	says := language.Say("Rename “%s” to “%s”", language.Word(a.Label), label)
 	return p.prove(w, r, session.Continuation{Action: enrollment.Rename, Object: strconv.FormatInt(int64(a.ID), 10), Form: url.Values{"label": {label}},
-		Says: fmt.Sprintf("Rename “%s” to “%s”", a.Label, label)})
+		Says: says.String(), Told: p.frame.look.Language(r).Tell(says)})
 }
 
 func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, e session.Continuation) error {
@@ -50,5 +51,5 @@ func (p *Portal) rename(w http.ResponseWriter, r *http.Request, g signin.Grant, 
 	if err := p.changes.Rename(r.Context(), g, assurance.CredentialID(id), e.Form.Get("label")); err != nil {
 		return err
 	}
-	return p.frame.look.Done(w, r, "/account", "It has its new name.")
+	return p.frame.look.Done(w, r, "/account", language.Say("It has its new name."))
 }

@@ -2,6 +2,9 @@
 // owner decides (key.js has both). It shows nothing about a sign-in before its number was
 // typed.
 
+texts = JSON.parse(document.body.dataset.texts || "{}");
+writeTexts(texts).catch(() => { /* then a notice is in English */ });
+
 const worker = "/app/worker.js";
 const base64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
 const at = (id) => document.getElementById(id);
@@ -23,11 +26,11 @@ const api = window.PublicKeyCredential;
 const canGesture = async () => Boolean(api?.parseCreationOptionsFromJSON && api.prototype.toJSON && await api.isUserVerifyingPlatformAuthenticatorAvailable());
 
 async function gestured(asked) {
-  const credential = await asked.catch(() => { throw Object.assign(new Error("Your device did not check that it is you. Try again."), { unshown: true }); });
+  const credential = await asked.catch(() => { throw Object.assign(new Error(t("Your device did not check that it is you. Try again.")), { unshown: true }); });
   return credential.toJSON();
 }
 const makeGesture = async (app, options, code, point) => gestured(navigator.credentials.create({ publicKey: api.parseCreationOptionsFromJSON({
-  ...options, challenge: base64url(await hash(statement("countersign gesture", code, point))), user: { id: app.handle, name: "Countersign app", displayName: "Approvals in the Countersign app" } }) }));
+  ...options, challenge: base64url(await hash(statement("countersign gesture", code, point))), user: { id: app.handle, name: "Countersign app", displayName: t("Approvals in the Countersign app") } }) }));
 const showGesture = async (id, signed) => JSON.stringify(await gestured(navigator.credentials.get({ publicKey: {
   challenge: await hash(signed), allowCredentials: [{ type: "public-key", id: unbase64url(id) }], userVerification: "required" } })));
 
@@ -36,7 +39,7 @@ async function attempt(act) {
   try {
     await act();
   } catch (e) {
-    say("problem", e instanceof TypeError ? "Countersign cannot be reached. Look at your connection." : e.message);
+    say("problem", e instanceof TypeError ? t("Countersign cannot be reached. Look at your connection.") : e.message);
   }
 }
 
@@ -71,7 +74,7 @@ const numberIn = (hash) => /^#number=(\d{6})$/.exec(hash)?.[1];
 function scanned(text) {
   const link = URL.canParse(text) ? new URL(text) : undefined;
   const number = numberIn(link?.hash);
-  if (!number || link.origin !== location.origin || link.pathname !== location.pathname) throw new Error("That picture is not of this Countersign. Look at the address of the page that shows it.");
+  if (!number || link.origin !== location.origin || link.pathname !== location.pathname) throw new Error(t("That picture is not of this Countersign. Look at the address of the page that shows it."));
   return number;
 }
 
@@ -99,7 +102,7 @@ async function seen(detector) {
 // it. What it is for is shown before anything is decided, as ever.
 async function scan() {
   camera = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } })
-    .catch(() => { throw new Error("The camera cannot be used. Type the number."); });
+    .catch(() => { throw new Error(t("The camera cannot be used. Type the number.")); });
   show("camera");
   const number = await seen(new BarcodeDetector({ formats: ["qr_code"] })).finally(unscan);
   if (number) await look(at("number").value = number);
@@ -119,8 +122,8 @@ function reading(r) {
   for (const f of r?.fields ?? []) {
     const name = document.createElement("dt"), value = document.createElement("dd");
     name.append(made("bdi", f.name));
-    if (compares && f.before === f.after) value.append(made("bdi", f.after), made("span", " (stays)"));
-    else if (f.before) value.append(made("span", "Now: "), made("bdi", f.before), document.createElement("br"), made("span", "Afterwards: "), made("bdi", f.after || "nothing"));
+    if (compares && f.before === f.after) value.append(made("bdi", f.after), made("span", " (" + t("stays") + ")"));
+    else if (f.before) value.append(made("span", t("Now") + ": "), made("bdi", f.before), document.createElement("br"), made("span", t("Afterwards") + ": "), made("bdi", f.after || t("nothing")));
     else value.append(made("bdi", f.after));
     value.className = "lines";
     at("sets").append(name, value);
@@ -135,20 +138,20 @@ async function look(number) {
   at("filled").hidden = true;
   waiting = { ...found, number };
   at("application").textContent = found.application;
-  at("act").textContent = found.action && !found.reading ? ", to do: " + found.action : "";
+  at("act").textContent = found.action && !found.reading ? ". " + t("To do:") + " " + found.action : "";
   reading(found.reading);
   at("who").textContent = found.name;
   at("place").textContent = found.place || "";
-  at("from").textContent = found.from || "an unknown address";
+  at("from").textContent = found.from || t("an unknown address");
   at("by").textContent = found.by;
   at("created").textContent = found.created;
   show("found");
 }
 
 const said = {
-  approve: "Approved. The other device goes on by itself, or press Enter there.",
-  deny: "Refused. If you did not begin it, your password is known to somebody: change it.",
-  "not-me": "Refused. Your sessions were ended, your password is switched off unless you administer alone, and your administrators were told.",
+  approve: t("Approved. The other device goes on by itself, or press Enter there."),
+  deny: t("Refused. If you did not begin it, your password is known to somebody: change it."),
+  "not-me": t("Refused. Your sessions were ended, your password is switched off unless you administer alone, and your administrators were told."),
 };
 
 async function decide(decision) {
@@ -169,12 +172,12 @@ async function disown() {
 }
 
 async function wake() {
-  if (await Notification.requestPermission() !== "granted") throw new Error("This browser was told not to show notices.");
+  if (await Notification.requestPermission() !== "granted") throw new Error(t("This browser was told not to show notices."));
   const registration = await navigator.serviceWorker.ready;
   await moveTo(await subscribed(registration)
-    .catch((e) => { throw e instanceof TypeError || e.reason ? e : new Error("This browser has no push service. The app works without: open it and type the number."); }));
+    .catch((e) => { throw e instanceof TypeError || e.reason ? e : new Error(t("This browser has no push service. The app works without: open it and type the number.")); }));
   at("wake").hidden = true;
-  say("done", "This device will be woken.");
+  say("done", t("This device will be woken."));
 }
 
 function busy(button, act) {

@@ -1,6 +1,13 @@
 // What the page and the worker share: the app's key, which no script can read out, what it
 // signs, and where the browser's push service wakes this device.
 
+// t is a text in the language of the page, which brings what its language has; the worker has
+// what the page kept for it.
+let texts = {};
+const t = (text) => texts[text] ?? text;
+const readTexts = () => store("readonly", (s) => s.get("texts"));
+const writeTexts = (value) => store("readwrite", (s) => s.put(value, "texts"));
+
 const bytes = (text) => new TextEncoder().encode(text);
 const base64url = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const unbase64url = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -29,7 +36,7 @@ const sign = (app, signed) => crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256
 
 async function answered(response) {
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw Object.assign(new Error(body.problem ?? "That did not work. Try again."), { reason: body.reason });
+  if (!response.ok) throw Object.assign(new Error(body.problem ?? t("That did not work. Try again.")), { reason: body.reason });
   return body;
 }
 const moment = async () => answered(await fetch("/app/moment", { cache: "no-store" }));

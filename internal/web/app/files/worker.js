@@ -35,10 +35,14 @@ addEventListener("fetch", (e) => {
   if (parts.includes(at.pathname) || at.pathname.startsWith("/assets/")) e.respondWith(keep(e.request));
 });
 
-addEventListener("push", (e) => e.waitUntil(registration.showNotification("Somebody signs in as you", {
-  body: "If it is you, open the app and type the number that is shown there.",
-  tag: "countersign", // one notice, however many pushes
-})));
+async function ring() {
+  texts = (await readTexts().catch(() => {})) ?? {};
+  await registration.showNotification(t("Somebody signs in as you"), {
+    body: t("If it is you, open the app and type the number that is shown there."),
+    tag: "countersign", // one notice, however many pushes
+  });
+}
+addEventListener("push", (e) => e.waitUntil(ring()));
 
 // The push service gave this browser another address, or took the old one back: the server
 // is told at once, because nobody may open the app for weeks.

@@ -5,11 +5,14 @@
 const api = window.PublicKeyCredential;
 let waiting; // the autofill request, which must end before another begins
 
+const texts = JSON.parse(document.body.dataset.texts || "{}"); // in the language of the page
+const t = (text) => texts[text] ?? text;
+
 const words = {
-  NotAllowedError: "No passkey was used. Try again, or choose another way.",
-  InvalidStateError: "This device or key is registered already.",
-  SecurityError: "This address does not match the one that passkeys were made for.",
-  NotSupportedError: "This device cannot do what is needed. Try another one.",
+  NotAllowedError: t("No passkey was used. Try again, or choose another way."),
+  InvalidStateError: t("This device or key is registered already."),
+  SecurityError: t("This address does not match the one that passkeys were made for."),
+  NotSupportedError: t("This device cannot do what is needed. Try another one."),
 };
 
 function say(form, text) {
@@ -38,7 +41,7 @@ async function press(form, button) {
     send(form, await ask(form));
   } catch (e) {
     button.removeAttribute("aria-busy");
-    say(form, words[e.name] ?? "The passkey could not be used.");
+    say(form, words[e.name] ?? t("The passkey could not be used."));
     autofill(form);
   }
 }
@@ -54,7 +57,7 @@ async function autofill(form) {
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!api?.parseRequestOptionsFromJSON || !navigator.credentials) {
-    say(form, "This browser cannot use passkeys. Choose another way.");
+    say(form, t("This browser cannot use passkeys. Choose another way."));
     continue;
   }
   const button = form.querySelector("button");
@@ -88,7 +91,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(textOf(document.getElementById(button.dataset.copy)));
-    button.textContent = "Copied";
+    button.textContent = t("Copied");
   });
 }
 for (const button of document.querySelectorAll("button[data-print]")) {
