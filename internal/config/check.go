@@ -15,7 +15,7 @@ import (
 // Check returns all errors, one per line, or nil.
 func (c File) Check() error {
 	return errors.Join(
-		c.checkListen(), c.checkTimeZone(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
+		c.checkListen(), c.checkTimeZone(), c.checkBrand(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
 		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPush(), c.checkPasskeys(), c.checkCertificates(), c.checkEvents(),
 		word("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		word("log.format", c.Log.Format, "text", "json"),
@@ -39,6 +39,16 @@ func (c File) Zone() (*time.Location, error) {
 func (c File) checkTimeZone() error {
 	_, err := c.Zone()
 	return err
+}
+
+func (c File) checkBrand() error {
+	if c.Organisation == "" && c.Brand.Logo+c.Brand.LogoDark != "" {
+		return errors.New("brand.logo needs organisation as well: who cannot see the logo reads that name")
+	}
+	if c.Brand.Logo == "" && c.Brand.LogoDark != "" {
+		return errors.New("brand.logo_dark is for dark pages only: set brand.logo as well")
+	}
+	return nil
 }
 
 func word(key, value string, words ...string) error {

@@ -25,8 +25,9 @@ type File struct {
 	// PlainHTTP allows an address off loopback without TLS, for a proxy on another
 	// machine that terminates TLS. The traffic between them is not encrypted.
 	PlainHTTP bool `yaml:"plain_http"`
-	// Organisation is the name in the footer of each page.
+	// Organisation is the name at the head and the foot of people's pages, and under mails.
 	Organisation string `yaml:"organisation"`
+	Brand        Brand  `yaml:"brand"`
 	// TimeZone is the zone in which pages, mails and messages write their times, a name of
 	// the IANA time zone database such as Europe/Berlin. It stands beside each time. What
 	// programs read, the log's export among it, stays in UTC.
@@ -56,6 +57,16 @@ type File struct {
 
 	// Events are the systems that the audit log is sent to.
 	Events []Destination `yaml:"events"`
+}
+
+// Brand is how the pages for people look; administrators' pages stay as they are.
+type Brand struct {
+	// Logo and LogoDark are files, PNG or JPEG; the second is for dark pages. The text of a logo
+	// is Organisation.
+	Logo     string `yaml:"logo"`
+	LogoDark string `yaml:"logo_dark"`
+	// Colour is #rrggbb, of buttons and links.
+	Colour string `yaml:"colour"`
 }
 
 // TLS is the certificate of the pages. Both files are read again when they

@@ -19,12 +19,17 @@ var says = map[string]string{
 	"listen":          "Address of the pages and the API, HOST:PORT. Off loopback it needs tls, or plain_http behind a proxy.",
 	"public_url":      "How browsers reach the pages: http or https, a host and perhaps a port, no path. It decides for which host passkeys are good: after a change of the host, no enrolled passkey works any more. Left out, it is localhost with the port of listen, which serves browsers on this machine alone.",
 	"plain_http":      "true allows an address off loopback without TLS, for a proxy on another machine that terminates TLS. The traffic between them is not encrypted.",
-	"organisation":    "Name in the footer of each page.",
+	"organisation":    "Name of the organisation: at the head and the foot of people's pages, as the text of the logo, and under mails.",
 	"time_zone":       "Zone of the times in pages and mails, such as Europe/Berlin.",
 	"data":            "Folder of the SQLite database, the root key and the local socket. Only the server's user may read it.",
 	"database":        "A postgres:// URL; empty is SQLite in the data folder. Put the password into a PGPASSFILE and not here.",
 	"trusted_proxies": "Networks of the proxies whose forwarded headers count, such as 127.0.0.0/8; never everybody (0.0.0.0/0).",
 	"metrics":         "Address of /metrics for Prometheus, HOST:PORT, on loopback alone; empty serves none.",
+
+	"brand":           "How people's pages look: where they sign in, their own pages, approvals and the app. Administrators' pages stay as they are.",
+	"brand.logo":      "File of the logo, PNG or JPEG, 256 KiB and 1200 × 400 pixels at most; it is shown 48 pixels high at most. Set organisation as well: it is the logo's text.",
+	"brand.logo_dark": "File of the logo for dark pages; empty for the same.",
+	"brand.colour":    "Colour of buttons and links, #rrggbb. Where it could not be read well enough (WCAG 2.2 AA) it is made darker or lighter, and the start and config check say how.",
 
 	"tls":             "The certificate of the pages. Both files are read again when they change. Set both or neither.",
 	"tls.certificate": "PEM file of the certificate with its chain.",

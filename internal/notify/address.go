@@ -37,6 +37,16 @@ func readMailbox(text string) (mailbox, error) {
 	return mailbox{header: a.String(), envelope: bare[1 : len(bare)-1], utf8: !ascii(bare)}, nil
 }
 
+// readSender is readMailbox for the sender, who is named after the organisation if by nothing else.
+func readSender(text, organisation string) (mailbox, error) {
+	a, err := mail.ParseAddress(text)
+	if err == nil && a.Name == "" && organisation != "" {
+		a.Name = organisation
+		return readMailbox(a.String())
+	}
+	return readMailbox(text)
+}
+
 func ascii(s string) bool { return strings.IndexFunc(s, func(r rune) bool { return r > 0x7e }) < 0 }
 
 // asciiDomain is a domain in punycode; one in ASCII stays as it is.

@@ -8,7 +8,18 @@ import (
 	"mime"
 	"strings"
 	"time"
+
+	"countersign/internal/text"
 )
+
+// signed puts the organisation's name under a text, behind the line that mail programs know a
+// signature by (RFC 3676 section 4.3).
+func signed(body, organisation string) string {
+	if organisation == "" {
+		return body
+	}
+	return strings.TrimRight(body, "\n") + "\n\n-- \n" + text.Seen(organisation) + "\n"
+}
 
 // message writes RFC 5322 with the body in base64, so that no line of it can be
 // taken for anything else. The host is the right half of its Message-ID.

@@ -27,6 +27,9 @@ type Mailer struct {
 	// Name is the host that this installation calls itself, in EHLO and in Message-ID;
 	// empty is localhost. International names become punycode, IP addresses literals.
 	Name string
+	// Organisation is whose installation it is: the name of a sender without one, and under each
+	// mail. It may be empty.
+	Organisation string
 	// TLS is StartTLS or Implicit. Empty is Implicit on port 465 and StartTLS elsewhere,
 	// where a server on loopback needs it only for a password or if Roots are named.
 	TLS string
@@ -57,7 +60,7 @@ const (
 // 4yz answer); after Unavailable the server takes no mail at all, or none of this sender.
 // The sentence has the server's answer and no password.
 func (m Mailer) Deliver(ctx context.Context, n Notice) error {
-	from, err := readMailbox(m.From)
+	from, err := readSender(m.From, m.Organisation)
 	if err != nil {
 		return failure.Wrap(failure.Unavailable, err, "The setting mail.from is no mail address. Set it to one, such as Countersign <countersign@example.org>.")
 	}
@@ -75,6 +78,7 @@ func (m Mailer) Deliver(ctx context.Context, n Notice) error {
 	if err := m.open(c); err != nil {
 		return err
 	}
+	n.Body = signed(n.Body, m.Organisation)
 	return c.submit(from, to, message(from, to, cmp.Or(m.Name, "localhost"), n))
 }
 

@@ -162,7 +162,7 @@ const (
 
 // carry starts the workers of all carriers. That of pushes is [Pusher.run].
 func (d *daemon) carry(ctx context.Context, s Settings) {
-	by := Carriers{SMS: s.SMS, Mail: func() config.Mail { return d.file.Load().Mail }, Host: s.PublicURL.Hostname()}
+	by := Carriers{SMS: s.SMS, Mail: func() config.Mail { return d.file.Load().Mail }, Host: s.PublicURL.Hostname(), Organisation: s.Organisation}
 	mail, sms := d.in.carriers.mail, d.in.carriers.sms
 	mail.run(ctx, noticeWorkers, func(ctx context.Context) (int, error) {
 		if by.Mail().Server == "" {

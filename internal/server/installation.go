@@ -108,9 +108,11 @@ type Installation struct {
 	Recoveries  recovery.Pieces
 	Incidents   *incident.Incidents
 	publicURL   *url.URL
-	listening   atomic.Pointer[map[string]protocol.Sockets]
-	Recovery    func() config.LocalRecovery
-	version     string
+	// organisation is whose installation it is, for mails; it may be empty.
+	organisation string
+	listening    atomic.Pointer[map[string]protocol.Sockets]
+	Recovery     func() config.LocalRecovery
+	version      string
 }
 
 // DatabaseFile is the SQLite database in the data folder.
@@ -160,7 +162,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if in.kinds, err = Kinds(s, in.Keys); err != nil {
 		return err
 	}
-	in.publicURL, in.Recovery, in.version = s.PublicURL, s.Recovery, s.Version
+	in.publicURL, in.organisation, in.Recovery, in.version = s.PublicURL, s.Organisation, s.Recovery, s.Version
 	kinds, tokens := in.kinds.here(), in.kinds.Tokens()
 	of := directory.Parts{DB: in.DB, Keys: in.Keys}
 	in.Externals = directory.NewExternals(of)
@@ -276,7 +278,7 @@ func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, a
 }
 
 func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Handler, error) {
-	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
+	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Brand: s.Brand, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -21,11 +21,14 @@ func MailerOf(file config.File) (notify.Mailer, error) {
 	if err != nil {
 		return notify.Mailer{}, err
 	}
-	return mailerOf(file.Mail, u.Hostname())
+	return mailerOf(file.Mail, sender{u.Hostname(), file.Organisation})
 }
 
-func mailerOf(c config.Mail, host string) (notify.Mailer, error) {
-	m := notify.Mailer{Server: c.Server, From: c.From, Name: host, TLS: c.TLS, Username: c.Username, Password: func() (string, error) {
+// sender is who sends mails: the host that it calls itself, and the organisation.
+type sender struct{ host, organisation string }
+
+func mailerOf(c config.Mail, by sender) (notify.Mailer, error) {
+	m := notify.Mailer{Server: c.Server, From: c.From, Name: by.host, Organisation: by.organisation, TLS: c.TLS, Username: c.Username, Password: func() (string, error) {
 		b, err := os.ReadFile(c.PasswordFile)
 		return strings.TrimRight(string(b), "\r\n"), err
 	}}
@@ -49,7 +52,7 @@ func (in *Installation) mailer(configured func() config.Mail) func() (notify.Mai
 		if configured == nil {
 			return notify.Mailer{}, nil
 		}
-		return mailerOf(configured(), in.publicURL.Hostname())
+		return mailerOf(configured(), sender{in.publicURL.Hostname(), in.organisation})
 	}
 }
 
@@ -61,7 +64,7 @@ func (in *Installation) Send(ctx context.Context, c config.Mail, s Settings) err
 
 // send is Send, and returns how many notices were taken.
 func (in *Installation) send(ctx context.Context, c config.Mail, s Settings) (int, error) {
-	m, err := mailerOf(c, in.publicURL.Hostname())
+	m, err := mailerOf(c, sender{in.publicURL.Hostname(), in.organisation})
 	if err != nil {
 		return 0, err
 	}

@@ -20,6 +20,7 @@ import (
 	"countersign/internal/session"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
+	"countersign/internal/web/look"
 	"countersign/internal/webpush"
 )
 
@@ -30,6 +31,7 @@ type Settings struct {
 	Database     string // a postgres:// URL, or empty for SQLite in the folder
 	PublicURL    *url.URL
 	Organisation string
+	Brand        look.Brand // how people's pages look
 	Proxies      []netip.Prefix
 	Listen       string        // where our own pages are served, for what shows others how to ask
 	TLS          bool          // they are served with a certificate
@@ -87,6 +89,9 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	}
 	s := Settings{Folder: c.Data, Database: c.Database, PublicURL: u, Organisation: c.Organisation, Proxies: proxies, Now: func() time.Time { return time.Now().In(zone) }, Log: log,
 		Listen: c.Listen, TLS: c.TLS.Certificate != ""}
+	if s.Brand, err = brandOf(c.Brand, log); err != nil {
+		return Settings{}, err
+	}
 	l, d := c.Limits, func(d config.Duration) time.Duration { return time.Duration(d) }
 	s.Limits = throttle.Limits{NextCode: l.NextCode, Delay: l.Delay, Disable: l.Disable, PerAccount: l.PerAccount, PerSource: l.PerSource,
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),

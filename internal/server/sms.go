@@ -50,6 +50,8 @@ type Carriers struct {
 	SMS  *notify.Gateway // nil is none
 	Mail func() config.Mail
 	Host string // of the public address
+	// Organisation is whose installation it is, for mails; it may be empty.
+	Organisation string
 }
 
 // Carry hands what waits to who takes it, once, by mail and by SMS. A carrier that takes
@@ -78,7 +80,7 @@ func (c Carriers) bySMS() outbox.Carrier {
 
 func (c Carriers) byMail() outbox.Carrier {
 	return outbox.Carrier{Takes: isMail, Carry: func(ctx context.Context, m authenticator.Message) error {
-		mailer, err := mailerOf(c.Mail(), c.Host)
+		mailer, err := mailerOf(c.Mail(), sender{c.Host, c.Organisation})
 		if err != nil {
 			return err
 		}

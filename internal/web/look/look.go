@@ -24,9 +24,11 @@ var templateFiles embed.FS
 type Options struct {
 	// Secure says that browsers come by https.
 	Secure bool
-	// Organisation is whose installation it is, for the foot of each page; it
-	// may be empty.
+	// Organisation is whose installation it is, for the head and the foot of people's
+	// pages; it may be empty.
 	Organisation string
+	// Brand is how people's pages look.
+	Brand Brand
 	// Now is the clock that "3 minutes ago" is told by.
 	Now func() time.Time
 	// Kinds are the words and facts of each kind of authenticator, by its stable word.
@@ -42,6 +44,7 @@ type Look struct {
 	Options
 	Jar
 	assets *assets
+	brand  branding
 	own    *Set
 }
 
@@ -56,7 +59,7 @@ func New(o Options) (*Look, error) {
 			return nil, err
 		}
 	}
-	l := &Look{Options: o, Jar: Jar{Secure: o.Secure}, assets: a}
+	l := &Look{Options: o, Jar: Jar{Secure: o.Secure}, assets: a, brand: a.wear(o.Brand, o.Organisation)}
 	if _, err := l.base(language.English()); err != nil {
 		return nil, err
 	}
@@ -137,7 +140,7 @@ func (s *Set) Names() []string {
 func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	l := s.look
 	in := l.Language(r)
-	f := frame{Page: p, Token: l.token(w, r), Organisation: l.Organisation, Language: in, Languages: l.others(r, in)}
+	f := frame{Page: p, Token: l.token(w, r), Organisation: l.Organisation, Language: in, Languages: l.others(r, in), Brand: l.worn(r)}
 	if note := l.Get(r, noteCookie); note != "" {
 		f.Note = decodeNote(note)
 		l.Drop(w, noteCookie)

@@ -93,6 +93,7 @@ type frame struct {
 	Token        string
 	Note         string
 	Organisation string
+	Brand        branding // what of the organisation's the page wears; nothing on administrators' pages
 	Language     *language.Language
 	Languages    []*language.Language // to change to
 }
