@@ -106,13 +106,17 @@ func (d *Accounts) ListOf(ctx context.Context, r store.Reader, w Which, after st
 		store.Unix(w.Woken), store.Unix(w.Now), after, q, limit, w.Group)
 }
 
-// Count returns how many accounts are chosen. Query does not count.
-func (d *Accounts) Count(ctx context.Context, r store.Reader, w Which) (int64, error) {
-	condition, err := w.condition()
-	if err != nil {
-		return 0, err
+// CountEach returns how many accounts there are of each state, in their order, in one pass: Woken
+// and Now of the Which are meant, and nothing else of it.
+func (d *Accounts) CountEach(ctx context.Context, r store.Reader, w Which, states ...string) ([]int64, error) {
+	out, into, sums := make([]int64, len(states)), make([]any, len(states)), make([]string, len(states))
+	for i, state := range states {
+		condition, err := Which{State: state}.condition()
+		if err != nil {
+			return out, err
+		}
+		into[i], sums[i] = &out[i], `coalesce(sum(case when `+condition+` then 1 else 0 end), 0)`
 	}
-	var n int64
-	err = r.QueryRow(ctx, `select count(*) from `+when+` where `+condition, store.Unix(w.Woken), store.Unix(w.Now)).Scan(&n)
-	return n, err
+	err := r.QueryRow(ctx, `select `+strings.Join(sums, ", ")+` from `+when, store.Unix(w.Woken), store.Unix(w.Now)).Scan(into...)
+	return out, err
 }

@@ -60,8 +60,8 @@ func TestOverviewAndLists(t *testing.T) {
 				for _, r := range rows {
 					names = append(names, r.Name)
 				}
-				n, err := w.Accounts.Count(t.Context(), w.DB, directory.Which{State: state, Woken: w.Now().Add(-limits.Dormant)})
-				if err != nil || !slices.Equal(names, want) || n != int64(len(want)) {
+				n, err := w.Accounts.CountEach(t.Context(), w.DB, directory.Which{Woken: w.Now().Add(-limits.Dormant)}, state)
+				if err != nil || !slices.Equal(names, want) || n[0] != int64(len(want)) {
 					t.Errorf("%q: %v (%d), not %v; %v", state, names, n, want, err)
 				}
 			}

@@ -54,7 +54,25 @@ func (c *costs) growth() {
 	}
 	a, l := c.turns(inFlight, ask(large, many), ask(small, few))
 	c.dearer(fmt.Sprintf("the same with %d accounts, %d entries", accounts, entries), "SQLite", a, l, "with 1,000", "at most 1.20")
+	c.overview(small, large, fmt.Sprintf("the console's overview with %d accounts, %d entries", accounts, entries))
 	c.start(large)
+}
+
+// overview compares the console's first page of a grown database with that of a small one, each
+// opened by an administrator one at a time.
+func (c *costs) overview(small, large *servertest.World, path string) {
+	open := func(w *servertest.World) func(int) error {
+		root := w.Person()
+		root.Comes("root", w.Administrator("root").Secret)
+		return func(int) error {
+			if root.Get("/console"); root.Status != http.StatusOK {
+				return fmt.Errorf("the overview answers %d", root.Status)
+			}
+			return nil
+		}
+	}
+	a, l := c.turns(1, open(large), open(small))
+	c.dearer(path, "SQLite", a, l, "with 1,000", "measured")
 }
 
 // fillLog writes entries, a few hundred a change.
@@ -87,7 +105,6 @@ func fillLog(b *testing.B, w *servertest.World, entries int) {
 // start is how long the program takes until it is ready on a grown database, and
 // what it then holds in memory.
 func (c *costs) start(w *servertest.World) {
-	w.Administrator("root") // without one, a start looks through the log for whether there ever was one
 	folder := w.Folder
 	w.Stop()
 	program := filepath.Join(c.b.TempDir(), "countersign")

@@ -46,14 +46,14 @@ type Parts struct {
 
 // Desk is where the command is done.
 func Desk(p Parts) admin.Desk {
-	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), p.Accounts, p.Groups, p.Applications, p.Cases, p.Administrators, p.Counts, p.Carriers, p.Mails, p.Dormant, p.Now})
+	return admin.At(&desk{p.DB.View(), p.DB.Condition(), p.DB.Alarms(), &people{accounts: p.Accounts, rows: p.DB.View(), dormant: p.Dormant, now: p.Now, many: manyPeople}, p.Groups, p.Applications, p.Cases, p.Administrators, p.Counts, p.Carriers, p.Mails})
 }
 
 type desk struct {
 	rows         store.View
 	condition    *store.Condition
 	alarms       *store.Alarms
-	people       *directory.Accounts
+	people       *people
 	groups       *directory.Groups
 	applications *application.Catalogue
 	cases        *recovery.Cases
@@ -61,8 +61,6 @@ type desk struct {
 	counts       *Counts
 	carriers     func() []string
 	mails        bool
-	dormant      time.Duration
-	now          func() time.Time
 }
 
 // Show says how the installation is: what is to be counted, and how far
@@ -76,8 +74,11 @@ type Overview struct {
 	Dormant           int64 `json:"dormant"`
 	Suspended         int64 `json:"suspended"`
 	AtRisk            int64 `json:"at_risk"`
-	Groups            int   `json:"groups"`
-	Applications      int   `json:"applications"`
+	// Counted is when the accounts were counted: now, or with 50,000 and more at most a
+	// minute ago.
+	Counted      time.Time `json:"counted"`
+	Groups       int       `json:"groups"`
+	Applications int       `json:"applications"`
 	// Administrators are all of them, and Able those who could administer now: awake,
 	// and with what policy demands. Few says what is weak about that, and Falling
 	// that all of those are about to go dormant.
@@ -122,14 +123,11 @@ func (c *Show) Object() string { return "" }
 
 func (c *Show) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 	var o Overview
-	woken := a.now().Add(-a.dormant)
-	for state, into := range map[string]*int64{"": &o.Accounts, directory.WithoutTwoFactors: &o.WithoutTwoFactors, directory.Dormant: &o.Dormant, directory.Suspended: &o.Suspended, directory.AtRisk: &o.AtRisk} {
-		n, err := a.people.Count(ctx, a.rows, directory.Which{State: state, Woken: woken, Now: a.now()})
-		if err != nil {
-			return nil, err
-		}
-		*into = n
+	there, err := a.people.count(ctx)
+	if err != nil {
+		return nil, err
 	}
+	o.Counted, o.Accounts, o.WithoutTwoFactors, o.Dormant, o.Suspended, o.AtRisk = there.at, there.all, there.withoutTwoFactors, there.dormant, there.suspended, there.atRisk
 	groups, err := a.groups.All(ctx, a.rows)
 	if err != nil {
 		return nil, err

@@ -95,11 +95,11 @@ func (a *Setup) used(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	accounts, err := a.people.Count(ctx, a.db, directory.Which{})
+	accounts, err := a.people.CountEach(ctx, a.db, directory.Which{}, "")
 	if err != nil {
 		return false, err
 	}
-	if _, err := a.rules.Latest(ctx, a.db); len(made) == 0 && accounts == 0 && errors.Is(err, signin.ErrNoPolicy) {
+	if _, err := a.rules.Latest(ctx, a.db); len(made) == 0 && accounts[0] == 0 && errors.Is(err, signin.ErrNoPolicy) {
 		return false, nil
 	}
 	a.db.Report(store.Finding{Table: "team", Row: directory.Administrators, Wrong: store.Missing})

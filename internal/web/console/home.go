@@ -62,12 +62,11 @@ func (p *homePage) show(v *visit) error {
 	}
 	view := homeView{Overview: o, Form: typed(nil), Zone: v.desk.look.Zone(), Alarms: tellAll(v.desk.look, o.Raised)}
 	view.Charts = chartsOf(o.Days, reasonWords, v.desk.look.Nouns)
-	for state, into := range map[string]*[]accountRow{"at-risk": &view.Risky, "without-two-factors": &view.Weak} {
-		page, err := read[account.Page](v, &account.List{State: state, Limit: mostShown})
-		if err != nil {
-			return err
-		}
-		*into = rowsOf(v.desk.look, page.Accounts)
+	if view.Risky, err = p.some(v, "at-risk", o.AtRisk); err != nil {
+		return err
+	}
+	if view.Weak, err = p.some(v, "without-two-factors", o.WithoutTwoFactors); err != nil {
+		return err
 	}
 	if view.Checklist, err = p.checklist.view(v); err != nil {
 		return err
@@ -82,6 +81,16 @@ func (p *homePage) show(v *visit) error {
 	lately := slices.DeleteFunc(o.Lately, asked)
 	view.Refusals = tellAll(v.desk.look, lately[:min(len(lately), mostShown)])
 	return v.show(sheet{template: "home", title: "Overview", here: homePath, data: view})
+}
+
+// some are the first accounts of a state. Where none was counted, none is looked for: that would
+// read every account there is.
+func (p *homePage) some(v *visit, state string, counted int64) ([]accountRow, error) {
+	if counted == 0 {
+		return nil, nil
+	}
+	page, err := read[account.Page](v, &account.List{State: state, Limit: mostShown})
+	return rowsOf(v.desk.look, page.Accounts), err
 }
 
 // Small makes a count fit for a sentence.
