@@ -16,6 +16,7 @@ const (
 	Attempt     Purpose = "attempt"
 	Browser     Purpose = "browser"
 	Certificate Purpose = "certificate"
+	CertKey     Purpose = "cert-key"
 	Cookie      Purpose = "cookie"
 	Credential  Purpose = "credential"
 	Declaration Purpose = "declaration"
@@ -28,6 +29,7 @@ const (
 	Milestone   Purpose = "milestone"
 	Notice      Purpose = "notice"
 	HostCodes   Purpose = "offline"
+	Participant Purpose = "participant"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Push        Purpose = "push"
@@ -40,8 +42,8 @@ const (
 
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
-	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, HostCodes, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
+		Guess, Membership, Milestone, Notice, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

@@ -20,9 +20,11 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/attack"
+	"countersign/internal/certkey"
 	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
 	"countersign/internal/metrics"
+	"countersign/internal/participant"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -75,6 +77,8 @@ type Description struct {
 	// ForeignPaths are prefixes of paths whose answers can reach a browser at another
 	// host's address: they make no promise of https for it (RFC 6797).
 	ForeignPaths []string
+	// Keys are what it signs with that others know by a certificate.
+	Keys []certkey.Purpose
 	// Metrics are the names of the samples of [Service.Metrics], all of them and no others.
 	// The audit log is counted by protocol without them.
 	Metrics []string
@@ -120,6 +124,11 @@ type Parts struct {
 	// Handovers and Continuations are for protocols that send a browser to sign in.
 	Handovers     *session.Handovers
 	Continuations *session.Continuations
+	// Participants, Requests and CertKeys are for protocols that tell applications who somebody
+	// is, in words that they sign.
+	Participants *participant.Participants
+	Requests     *participant.Requests
+	CertKeys     *certkey.Keys
 	// Clients reads where a request comes from, behind the trusted proxies.
 	Clients *clientaddr.Reader
 	// PublicURL is where our own pages are.
@@ -225,6 +234,15 @@ func or(words []string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:n-1], ", ") + " or " + words[n-1]
+}
+
+// Keys are what all of them sign with that others know by a certificate.
+func (l List) Keys() []certkey.Purpose {
+	var out []certkey.Purpose
+	for _, d := range l {
+		out = append(out, d.Keys...)
+	}
+	return out
 }
 
 // CheckSettings asks the protocol whose settings they are. One that is not of the

@@ -35,6 +35,7 @@ import (
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
 	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/certkey"
 	"countersign/internal/clientaddr"
 	"countersign/internal/config"
 	"countersign/internal/directory"
@@ -44,6 +45,7 @@ import (
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
+	"countersign/internal/participant"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/scim"
@@ -88,6 +90,8 @@ type Installation struct {
 	Handovers      *session.Handovers
 	continuations  *session.Continuations
 	Tickets        *ticket.Tickets
+	Participants   *participant.Participants
+	CertKeys       *certkey.Keys
 	Pusher         *Pusher
 	API            *api.API
 	SCIM           *scim.Server
@@ -193,7 +197,9 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Sessions = session.New(kept)
 	in.Endings, in.Handovers, in.continuations = session.NewEndings(in.Sessions), session.NewHandovers(in.Sessions, in.Tickets), session.NewContinuations(kept, in.Sessions)
 	rules.Watch()
-	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets)
+	in.Participants = participant.New(participant.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Now: s.Now})
+	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: s.Protocols.Keys(), Subject: s.PublicURL.Hostname(), Now: s.Now})
+	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys)
 	limits, err := s.Limits.Check()
 	if err != nil {
 		return err
@@ -264,7 +270,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)
-	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, clients)
@@ -274,7 +280,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget}
 }
 
 func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Handler, error) {

@@ -4,6 +4,7 @@ import (
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/radius"
+	"countersign/internal/protocol/saml"
 	"countersign/internal/protocol/yubico"
 )
 
@@ -13,5 +14,6 @@ func Protocols() protocol.List {
 		forwardauth.Description(),
 		radius.Description(),
 		yubico.Description(),
+		saml.Description(),
 	}
 }

@@ -17,8 +17,10 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/directory"
+	"countersign/internal/participant"
 	"countersign/internal/server"
 	"countersign/internal/session"
+	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 	"countersign/internal/testbed"
@@ -160,6 +162,7 @@ func (v *Vault) underWay() {
 	v.Begin(Line("root", "a wrong password", ""))
 	v.Later(time.Minute)
 	secret := v.SignedIn(v.Ada)
+	v.told(secret)
 	v.Later(time.Minute)
 	v.Left = v.Visitor("ada", v.Ada)
 	var offered bool
@@ -172,6 +175,22 @@ func (v *Vault) underWay() {
 		v.T.Fatal(err)
 	}
 	v.counted()
+}
+
+// told is an application that was told of a session, and the key that signs what it is told.
+func (v *Vault) told(secret string) {
+	v.T.Helper()
+	ctx := context.Background()
+	step := v.Check(secret, signin.SignIn, "")
+	if step.State != signin.Granted {
+		v.T.Fatalf("the session is not enough: %q", step.Reason)
+	}
+	if _, err := v.CertKeys.Of(ctx, "saml"); err != nil {
+		v.T.Fatal(err)
+	}
+	if _, err := v.Participants.Join(ctx, step.Grant, participant.Joining{Name: "n4m3", Lasts: 100 * 24 * time.Hour}); err != nil {
+		v.T.Fatal(err)
+	}
 }
 
 // counted is what the overview counts of the log, an alarm among it.

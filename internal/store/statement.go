@@ -37,8 +37,9 @@ var chores = map[string][]string{
 	"feed":             {"insert", "delete"},
 	"destination":      {"update"}, // how far it has come, with its MAC; to begin is a change
 	"audit_checkpoint": {"insert", "delete"},
-	"wrapped_key":      {"insert"},           // the audit log's own keys come before any entry; useless without the root key
-	"spent":            {"delete"},           // by age only, see below
+	"wrapped_key":      {"insert"}, // the audit log's own keys come before any entry; useless without the root key
+	"spent":            {"delete"}, // by age only, see below
+	"participant":      {"delete"},
 	"session":          {"delete", "update"}, // an update of seen with its MAC only, see below
 }
 

@@ -124,6 +124,8 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"installation.bound":                "Rows of an earlier release were bound",
 	"installation.restored":             "An older copy of the database was put back, and what was under way ended",
 	"installation.rewinding":            "An older copy of the database is being put right",
+	"key.cert-made":                     "The first key was made that signs for {detail.purpose}",
+	"application.opened":                "{who} opened {where}",
 	"key.push-made":                     "The key was made that apps know this server by",
 	"push.failed":                       "The app of {who} could not be woken: {detail.answer} ({reason})",
 	"push.sent":                         "The app of {who} was woken",

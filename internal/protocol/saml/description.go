@@ -1,0 +1,90 @@
+package saml
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"countersign/internal/application"
+	"countersign/internal/certkey"
+	"countersign/internal/prompt"
+	"countersign/internal/protocol"
+)
+
+// Description is what the rest of the server asks of this protocol.
+func Description() protocol.Description {
+	return protocol.Description{
+		Name: Protocol, Way: "by SAML", Document: "saml.md", Plays: prompt.Browser,
+		CheckSettings: CheckSettings, Clash: Clash, Keys: []certkey.Purpose{keys}, Form: form(),
+		Test: func(_ context.Context, t protocol.Trial) []protocol.Finding {
+			return t.Overheard(t.Place.Public.JoinPath(signInPath).String())
+		},
+		Start: start,
+		Open: func(p protocol.Parts) (protocol.Service, error) {
+			return protocol.Service{Handle: newProvider(p).handle}, nil
+		},
+		Exposure: exposure,
+	}
+}
+
+// start is where people begin: at a page of the application's own.
+func start(raw json.RawMessage, _ string) string {
+	if p, err := read(raw); err == nil && p.settings.Start != StartOurs {
+		return p.settings.Start
+	}
+	return ""
+}
+
+func exposure(app application.Application) (protocol.Exposure, error) {
+	out := protocol.Exposure{Medium: prompt.Browser}
+	p, err := read(app.Settings)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range p.settings.Consumers {
+		out.Entrances = append(out.Entrances, c.URL)
+		if strings.HasPrefix(c.URL, "http:") {
+			out.Caveats = append(out.Caveats, "assertions go to "+c.URL+" without encryption on the way: whoever reads them there can use them for some minutes")
+		}
+	}
+	if !p.demandsSigned() {
+		out.Caveats = append(out.Caveats, "requests to sign in need no signature: whoever knows the address can have a browser ask, and the answer still goes to the registered address alone")
+	}
+	out.Groups = p.settings.Groups
+	return out, nil
+}
+
+func form() []protocol.Group {
+	names := []protocol.Choice{{Value: "", Text: "A name that is this application's alone (persistent)"}, {Value: NameTransient, Text: "Another name each time (transient)"},
+		{Value: NameMail, Text: "Their mail address"}, {Value: NameAccount, Text: "The name of their account"}}
+	what := []protocol.Choice{{Value: "", Text: "Nothing"}, {Value: AttributeMail, Text: "Mail address"}, {Value: AttributeDisplay, Text: "Display name"}, {Value: AttributeAccount, Text: "Name of the account"}, {Value: AttributeGroups, Text: "Groups"}}
+	return []protocol.Group{
+		{Fields: []protocol.Field{{Name: "entity_id", Label: "Entity ID", Help: "What the application calls itself by; its metadata has it.", Missing: "Give the entity ID, such as https://app.example.org/saml/metadata."}}},
+		{Legend: "Where responses go", List: "consumers", Row: "consumer", Add: "Add an address", Help: "The application's assertion consumer service. The first is the usual one; assertions go to no other address.",
+			Fields: []protocol.Field{
+				{Name: "url", Label: "Address", Missing: "Give the address, or empty all of it to remove it."},
+				{Name: "index", Label: "Index", Kind: protocol.Number, Help: "The number in its metadata; empty is 0."},
+			}},
+		{Legend: "How its requests are known", Fields: []protocol.Field{
+			{Name: "certificates", Label: "Certificates that it signs with", Kind: protocol.Lines, Rows: 6, Help: "PEM, or the base64 of its metadata with one certificate on each line. With one, every request must be signed."},
+			{Name: "unsigned", Label: "Requests without a signature", Choices: []protocol.Choice{{Value: "", Text: "Are refused where there is a certificate"}, {Value: AcceptUnsigned, Text: "Are taken all the same"}}},
+		}},
+		{Legend: "What it is told of people", Fields: []protocol.Field{
+			{Name: "name", Label: "It calls people by", Choices: names},
+			{Name: "groups", Label: "Groups that it may be told", Kind: protocol.Words, Help: "All of a person's groups where it is empty and groups are told below."},
+		}},
+		{Legend: "Attributes", List: "attributes", Row: "attribute", Add: "Add an attribute", Help: "Nothing else leaves.",
+			Fields: []protocol.Field{
+				{Name: "what", Label: "What is told", Choices: what, Missing: "Choose what is told, or empty all of it to remove it."},
+				{Name: "as", Label: "By the name of", Help: "Empty for the usual one."},
+			}},
+		{Legend: "Encryption", Folded: true, Fields: []protocol.Field{
+			{Name: "encryption", Label: "Certificate to encrypt to", Kind: protocol.Lines, Rows: 6, Help: "PEM or base64, with an RSA key. Empty: assertions are signed and not encrypted."}}},
+		{Legend: "Beginning and ending", Folded: true, Fields: []protocol.Field{
+			{Name: "start", Label: "Where people begin", Help: "The address of a page of the application that sends them here to sign in."},
+			{Name: "hours", Label: "Hours that its own session may last", Kind: protocol.Number, Help: "1 to 24; 8 where it is empty."},
+			{Name: "logout", Label: "Where it is told of a sign-out", Help: "Its single logout service; it needs the certificate above."},
+			{Name: "logout_binding", Label: "Told by", Choices: []protocol.Choice{{Value: "", Text: "A form (HTTP-POST)"}, {Value: redirect, Text: "An address (HTTP-Redirect)"}}},
+		}},
+	}
+}

@@ -1,0 +1,92 @@
+package saml
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/protocol"
+)
+
+// parties finds applications by their entity IDs.
+type parties struct {
+	applications protocol.Applications
+	now          func() time.Time
+	cache        atomic.Pointer[known]
+}
+
+// known are the parties as they were read last. An entity that two applications name is
+// neither's: which of them would be meant is not ours to guess.
+type known struct {
+	changed  uint64
+	made     time.Time
+	byEntity map[string]*party
+	byName   map[string]*party
+}
+
+// keep is how long they are used without asking the catalogue, which reads the store whenever
+// this server cannot confirm that it hears of changes.
+const keep = time.Second
+
+func (p *parties) current(ctx context.Context) (*known, error) {
+	changed, now := p.applications.Changed(), p.now()
+	if k := p.cache.Load(); k != nil && k.changed == changed && now.Sub(k.made).Abs() < keep {
+		return k, nil
+	}
+	all, err := p.applications.ByProtocol(ctx, Protocol)
+	if err != nil {
+		return nil, err
+	}
+	k := &known{changed: changed, made: now, byEntity: map[string]*party{}, byName: map[string]*party{}}
+	for _, a := range all {
+		one, err := read(a.Settings)
+		if err != nil {
+			continue // settings that cannot be read let nobody in
+		}
+		one.app, one.title = a.Name, a.Title
+		k.byName[a.Name] = &one
+		if _, twice := k.byEntity[one.settings.Entity]; twice {
+			k.byEntity[one.settings.Entity] = nil
+			continue
+		}
+		k.byEntity[one.settings.Entity] = &one
+	}
+	p.cache.Store(k)
+	return k, nil
+}
+
+// of is the party of an entity ID; nil where there is none.
+func (p *parties) of(ctx context.Context, entity string) (*party, error) {
+	k, err := p.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return k.byEntity[entity], nil
+}
+
+// named is the party of an application's name; nil where there is none.
+func (p *parties) named(ctx context.Context, app string) (*party, error) {
+	k, err := p.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one := k.byName[app]
+	if one == nil || k.byEntity[one.settings.Entity] != one {
+		return nil, nil
+	}
+	return one, nil
+}
+
+// Clash says what two applications both claim: an entity ID. Neither has it then.
+func Clash(a, b json.RawMessage) (what string, shut bool, err error) {
+	ours, err := read(a)
+	if err != nil {
+		return "", false, err
+	}
+	theirs, err := read(b)
+	if err != nil || ours.settings.Entity != theirs.settings.Entity {
+		return "", false, nil //nolint:nilerr // settings that cannot be read answer nobody
+	}
+	return "the entity ID " + ours.settings.Entity, true, nil
+}
