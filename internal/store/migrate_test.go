@@ -105,6 +105,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table counted",
 		"drop table raised",
 		"drop table checklist",
+		"drop table cert_key",
+		"drop table participant",
 		"drop table external_id",
 		"drop index address_mail",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one
