@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -325,18 +326,40 @@ func (s *stored) parse() (*Key, error) {
 	return &Key{ID: base64.RawURLEncoding.EncodeToString(digest(public)[:16]), Signer: signer, Certificate: s.Certificate, Created: store.Time(s.Created)}, nil
 }
 
-// Inspect reports rows that are missing, altered or put back from before a roll-over.
+// Inspect reports rows that are missing, altered, put back from before a roll-over, or copies.
 func (k *Keys) Inspect(ctx context.Context) error {
+	names, err := k.names(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range k.purposes {
-		_, _, err := k.read(ctx, k.db, p)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			if k.db.Newest(table, store.NumberOf(p.Name)) > 0 {
-				k.db.Report(store.Finding{Table: table, Row: p.Name, Wrong: store.Missing})
-			}
-		case err != nil && !errors.Is(err, errAltered):
+		if !slices.Contains(names, p.Name) && k.db.Newest(table, store.NumberOf(p.Name)) > 0 {
+			k.db.Report(store.Finding{Table: table, Row: p.Name, Wrong: store.Missing})
+		}
+	}
+	for _, name := range names {
+		_, _, err := k.read(ctx, k.db, Purpose{Name: name})
+		if err != nil && !errors.Is(err, errAltered) && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
 	return nil
+}
+
+// names are the purposes that have a row, ours or not.
+func (k *Keys) names(ctx context.Context) ([]string, error) {
+	rows, err := k.db.Query(ctx, `select purpose from cert_key order by purpose`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		out = append(out, name)
+	}
+	return out, errors.Join(rows.Err(), rows.Close())
 }

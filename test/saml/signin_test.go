@@ -9,7 +9,6 @@ import (
 
 	sp "github.com/crewjam/saml"
 
-	"countersign/internal/directory"
 	"countersign/internal/servertest"
 	"countersign/internal/testbed"
 )
@@ -24,7 +23,7 @@ func xmlUnmarshal(b []byte, to *sp.EntityDescriptor) error {
 func TestSignInBySAML(t *testing.T) {
 	w := servertest.NewWorld(t)
 	ada := w.EnrollCodes("ada")
-	servertest.Edit(w, "ada", func(a *directory.Account) { a.Mail = "ada@example.org" })
+	w.Address("ada", "ada@example.org")
 	wiki := newWiki(w)
 	register(w, "wiki", wiki.settings())
 	for _, post := range []bool{false, true} {
