@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -153,3 +154,5 @@ func route(pattern, id string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
 	return method, strings.ReplaceAll(strings.TrimPrefix(path, "/scim/v2"), "{id}", id)
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

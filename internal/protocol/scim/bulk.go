@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"countersign/internal/text"
 )
 
 // What a Bulk request has at most: operations, and how many people are made at once.
@@ -233,21 +235,46 @@ func (r *running) ready(s *step) bool {
 	return true
 }
 
-// alike is how many steps from one on make people and name nothing, so that they can be done at
-// once: not more than there may be errors.
+// alike is how many steps from one on make people, name nothing, and have no name or address in
+// common, so that it makes no difference that they are done at once: not more than there may be
+// errors.
 func (r *running) alike(from int) int {
-	n, most := 0, maxTogether
+	n, most, seen := 0, maxTogether, map[string]bool{}
 	if r.most > 0 {
 		most = min(most, r.most-r.errors)
 	}
 	for n < most && from+n < len(r.steps) {
 		s := r.steps[from+n]
-		if s.done || s.method != http.MethodPost || s.path != userKind.endpoint || len(s.needs) > 0 {
+		if s.done || s.method != http.MethodPost || s.path != userKind.endpoint || len(s.needs) > 0 || clash(s.data, seen) {
 			break
 		}
 		n++
 	}
 	return n
+}
+
+// clash reports whether a person's name, address or display name was seen, and notes them.
+func clash(o object, seen map[string]bool) (was bool) {
+	all := []any{o["username"], o["displayname"]}
+	if name, ok := o["name"].(object); ok {
+		all = append(all, name["formatted"])
+	}
+	if list, err := listOf(o["emails"]); err == nil {
+		for _, one := range list {
+			all = append(all, one.(object)["value"])
+		}
+	}
+	own := map[string]bool{}
+	for _, v := range all {
+		if s, ok := v.(string); ok && s != "" {
+			own[text.Spelling(s)] = true
+		}
+	}
+	for s := range own {
+		was = was || seen[s]
+		seen[s] = true
+	}
+	return was
 }
 
 // together does steps at once, so that they share what a change costs.

@@ -77,7 +77,7 @@ func (p *parser) word(w string) bool {
 	if len(p.rest) < len(w) || !strings.EqualFold(p.rest[:len(w)], w) {
 		return false
 	}
-	if next := p.rest[len(w):]; next != "" && next[0] != ' ' && next[0] != '(' {
+	if next := p.rest[len(w):]; next != "" && !strings.ContainsRune(" ()]", rune(next[0])) {
 		return false
 	}
 	p.rest = p.rest[len(w):]
@@ -279,11 +279,18 @@ func parsePath(s string) (patchPath, error) {
 }
 
 // mentions reports whether a filter compares an attribute.
-func (f *filter) mentions(name string) bool {
+func (f *filter) mentions(name string) bool { return f.count(name) > 0 }
+
+// count is how often a filter compares an attribute.
+func (f *filter) count(name string) int {
 	if f == nil {
-		return false
+		return 0
 	}
-	return f.path.name == name || f.left.mentions(name) || f.right.mentions(name)
+	n := f.left.count(name) + f.right.count(name)
+	if f.path.name == name {
+		n++
+	}
+	return n
 }
 
 // text returns a value as a text, and whether it is one or a boolean.

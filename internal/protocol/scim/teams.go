@@ -277,8 +277,8 @@ func (t *teams) find(r *request, q query) (*answer, error) {
 func (t *teams) chosen(ctx context.Context, g signin.Grant, q query) ([]groupOf, error) {
 	member, asked := "", false
 	if q.filter.mentions("members") {
-		if member, asked = q.filter.equals(groupKind, "members", "value"); !asked || q.filter.op != "eq" && q.filter.op != "has" {
-			return nil, bad("invalidFilter", `Of the members of groups one is looked up, by itself: members.value eq "ID".`)
+		if member, asked = q.filter.equals(groupKind, "members", "value"); !asked || q.filter.count("members") > 1 {
+			return nil, bad("invalidFilter", `Of the members of groups one is looked up, by itself or in an and: members.value eq "ID".`)
 		}
 	}
 	all, err := t.groups.All(ctx, t.view)
@@ -306,7 +306,10 @@ func (t *teams) chosen(ctx context.Context, g signin.Grant, q query) ([]groupOf,
 		if err != nil {
 			return nil, err
 		}
-		if q.filter != nil && !asked && !groupKind.matches(q.filter, resource) {
+		if asked {
+			resource["members"] = []map[string]any{{"value": member}} // the one that is asked about, and who is in it
+		}
+		if q.filter != nil && !groupKind.matches(q.filter, resource) {
 			continue
 		}
 		key := sortKey{id: one.ID}
@@ -374,6 +377,9 @@ func (t *teams) moves(ctx context.Context, w team, one groupOf) (join, leave []s
 		if err != nil {
 			return nil, nil, err
 		}
+	}
+	if len(w.members)+len(w.gone) > mostMembers {
+		return nil, nil, bad("tooMany", "More than %d people are named; name them in parts.", mostMembers)
 	}
 	for _, id := range w.members {
 		wanted[id] = true
