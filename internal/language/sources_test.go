@@ -29,7 +29,7 @@ var peoplesRooms = []string{"failure", "web/look", "web/challenge", "web/portal"
 
 // administrators are the files whose sentences only administrators and the help desk meet, in the
 // console and on the command line.
-var administrators = []string{"recovery/confirm.go", "recovery/bound.go", "ticket/upload.go", "approval/statistics.go", "admin/pass/invite.go", "recovery/recovery.go"}
+var administrators = []string{"recovery/confirm.go", "recovery/bound.go", "ticket/upload.go", "approval/statistics.go", "admin/pass/invite.go", "recovery/recovery.go", "web/look/brand.go", "web/look/colour.go"}
 
 // texts are the English texts that people meet, each with where it stands.
 type texts struct {

@@ -63,6 +63,9 @@ func TestSpraysAreSeen(t *testing.T) {
 		t.Errorf("and the one after that: %d alarms", n)
 	}
 	en := g.last("alarm.spray")
+	if en.Actor.Name != "strangers" || en.Source != "192.0.2.7" {
+		t.Errorf("it is said to be by %+v from %s", en.Actor, en.Source)
+	}
 	if en.Account != 0 || en.AccountName != "" || en.Outcome != audit.OK || en.Detail["names"] != "20" || en.Detail["subject"] != "source/192.0.2.7" || en.Detail["window"] != "1h0m0s" {
 		t.Errorf("%+v", en)
 	}

@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/audit"
 	"countersign/internal/store"
 )
 
@@ -39,7 +41,7 @@ func (b *Budget) Detect(tx *store.Tx, from Sighting) {
 		}
 		name, _, _ := strings.Cut(s.key, "/")
 		en := from.Entry
-		en.Event, en.Reason = "alarm.guessing", name
+		en.Event, en.Reason, en.Actor = "alarm.guessing", name, strangers(en.Protocol)
 		en.Detail = map[string]string{"subject": s.key, "wrong-answers": strconv.Itoa(s.count), "window": s.window.String()}
 		tx.Record(en)
 	}
@@ -72,6 +74,11 @@ func (t *Throttle) Stuffed(ctx context.Context, tx *store.Tx, from Sighting, acc
 	return t.budgets.tally(ctx, tx, from, "stuffing", stuffingSteps)
 }
 
+// strangers are who guesses, by a protocol. Whose name was guessed last did nothing.
+func strangers(protocol string) audit.Actor {
+	return audit.Actor{Name: "strangers", Via: cmp.Or(protocol, "countersign")}
+}
+
 // tally counts one more name against the source and the installation, and raises
 // the alarm at each step.
 func (g *budgets) tally(ctx context.Context, tx *store.Tx, from Sighting, what string, s steps) error {
@@ -89,7 +96,7 @@ func (g *budgets) tally(ctx context.Context, tx *store.Tx, from Sighting, what s
 			continue
 		}
 		en := from.Entry
-		en.Event, en.Reason = "alarm."+what, c.reason
+		en.Event, en.Reason, en.Actor = "alarm."+what, c.reason, strangers(en.Protocol)
 		en.Detail = map[string]string{"subject": strings.TrimPrefix(c.key, what+"/"), "names": strconv.Itoa(c.count), "window": c.window.String()}
 		if err := tx.Record(en); err != nil {
 			return err

@@ -232,3 +232,19 @@ func TestOnboardingInTheBrowser(t *testing.T) {
 	b.WaitText("h1", "Countersign app")
 	look("app")
 }
+
+// The promise: what would take the place of what somebody has says so, and what would stand
+// beside it does not.
+func TestWhatIsReplacedSaysSo(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := w.EnrollCodes("ada")
+	w.Later(time.Minute)
+	p := w.Person()
+	p.Comes("ada", ada.Secret)
+	p.Get("/account")
+	for says, want := range map[string]bool{`Change<span class="unseen"> Password</span>`: true, `Set up<span class="unseen"> Password</span>`: false, `Set up<span class="unseen"> Authenticator app</span>`: true, `Set up<span class="unseen"> Recovery codes</span>`: true} {
+		if got := strings.Contains(p.Page, says); got != want {
+			t.Errorf("the page has %q: %t", says, got)
+		}
+	}
+}

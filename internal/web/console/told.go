@@ -10,6 +10,7 @@ import (
 
 	"countersign/internal/admin/nouns"
 	"countersign/internal/audit"
+	"countersign/internal/signin"
 	"countersign/internal/web/look"
 )
 
@@ -155,11 +156,12 @@ func tell(e audit.Entry, kinds func(list string) string) string {
 	if where == audit.Self {
 		where = "Countersign"
 	}
-	if e.Action != "" && strings.HasPrefix(e.Event, "signin.") {
-		where += ", to " + e.Action
+	action := cmp.Or(look.Doing(e.Action), e.Action)
+	if e.Action != "" && e.Action != signin.SignIn && strings.HasPrefix(e.Event, "signin.") {
+		where += ", to " + action
 	}
 	words := map[string]string{"who": cmp.Or(e.AccountName, nobody(e)), "by": doer(e), "where": where,
-		"reason": reasonWords(e.Reason), "action": cmp.Or(e.Action, "something"), "application": cmp.Or(e.Detail["application"], e.Application)}
+		"reason": reasonWords(e.Reason), "action": cmp.Or(action, "something"), "application": cmp.Or(e.Detail["application"], e.Application)}
 	for k, v := range e.Detail {
 		switch k {
 		case "shown":
@@ -222,6 +224,10 @@ func doer(e audit.Entry) string {
 	switch {
 	case name == "system":
 		return "Countersign"
+	case name == "strangers" && e.Reason == "installation": // from everywhere
+		return name
+	case name == "strangers": // of whom the log knows no more than where they came from
+		return cmp.Or(e.Source, name)
 	case name == "", name == "somebody", strings.HasPrefix(name, "session "):
 		if e.AccountName != "" && (e.Actor.Account == 0 || e.Actor.Account == e.Account) {
 			return e.AccountName

@@ -10,6 +10,8 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/rooms"
+	"countersign/internal/signin"
+	"countersign/internal/web/look"
 )
 
 // kinds stands for the words of authenticators.
@@ -43,6 +45,30 @@ func TestTell(t *testing.T) {
 	}
 	if classOf(audit.Entry{Event: "action.refused", Reason: "step-up", Outcome: audit.Refused}) != "" || classOf(audit.Entry{Event: "alarm.not-me", Outcome: audit.OK}) != "bad" {
 		t.Error("an approval is marked, or an alarm is not")
+	}
+}
+
+// An alarm about guesses is by nobody whose name was guessed: it is by the address they came from,
+// or by strangers from everywhere. People's own acts have words here as on their own pages.
+func TestWhoGuesses(t *testing.T) {
+	by := audit.Actor{Name: "strangers", Via: "radius"}
+	for want, e := range map[string]audit.Entry{
+		"192.0.2.7": {Event: "alarm.spray", Reason: "source", Actor: by, Source: "192.0.2.7"},
+		"strangers": {Event: "alarm.spray", Reason: "installation", Actor: by, Source: "192.0.2.7"},
+	} {
+		if got := doer(e); got != want {
+			t.Errorf("it is by %q, and should be by %q", got, want)
+		}
+	}
+	for _, action := range []string{"report.not-me", "authenticator.enroll", "authenticator.remove", "authenticator.rename", "authenticator.pin", signin.Approve, signin.SetQuiet, signin.Recover, signin.CommandLine} {
+		e := audit.Entry{Event: "signin.granted", Outcome: audit.OK, AccountName: "ada", Application: audit.Self, Action: action, Detail: map[string]string{"shown": "totp"}}
+		if got := tell(e, kinds); look.Doing(action) == "" || strings.Contains(got, action) || !strings.Contains(got, look.Doing(action)) {
+			t.Errorf("%s is told as %q", action, got)
+		}
+		e.Event, e.Outcome, e.Reason = "action.refused", audit.Refused, "wrong"
+		if got := tell(e, kinds); strings.Contains(got, action) {
+			t.Errorf("%s is told as %q", action, got)
+		}
 	}
 }
 

@@ -38,6 +38,17 @@ func (l *Look) Kinds(list string) language.Sentence {
 // Nouns is [Look.Kinds] in English.
 func (l *Look) Nouns(list string) string { return l.Kinds(list).String() }
 
+// doing are people's own acts, as what they are proved for.
+var doing = map[string]string{
+	"authenticator.enroll": "set up a way to sign in", "authenticator.remove": "remove a way to sign in", "authenticator.rename": "rename a way to sign in",
+	"authenticator.pin": "set a PIN", "push.quiet-hours": "set quiet hours", "account.recover": "get back in by codes", "report.not-me": "report an entry",
+	"sign-in.approve": "approve a sign-in", "command-line.sign-in": "sign in the command line",
+}
+
+// Doing says in words what an act of a person's own is, after "to": set up a way to sign in. It
+// is empty for what is none, such as a command.
+func Doing(action string) string { return doing[action] }
+
 // Act says in words what somebody is about to do, or did, to their own account;
 // any other act is shown as it is, because its own words are what is approved.
 func (l *Look) Act(action, object string) language.Sentence {

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/language"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
+	"countersign/internal/web/look"
 )
 
 type line struct {
@@ -75,12 +76,6 @@ func (h *history) lines(r *http.Request, g signin.Grant) ([]line, error) {
 		before = entries[len(entries)-1].Seq
 	}
 	return lines, nil
-}
-
-// doing are a person's own acts, as what they were proved for.
-var doing = map[string]string{
-	"authenticator.enroll": "set up a way to sign in", "authenticator.remove": "remove a way to sign in",
-	"authenticator.rename": "rename a way to sign in", "authenticator.pin": "set a PIN", "push.quiet-hours": "set quiet hours", "account.recover": "get back in by codes", "report.not-me": "report an entry",
 }
 
 // why are the reasons of refusals that a person can make something of.
@@ -179,7 +174,7 @@ func (h *history) tell(e audit.Entry) language.Sentence {
 
 // letIn is what somebody was let in to, or what they proved themselves for.
 func letIn(e audit.Entry) language.Sentence {
-	if d := doing[e.Action]; d != "" {
+	if d := look.Doing(e.Action); d != "" {
 		return language.Say("Proved to %s", language.Word(d))
 	}
 	if e.Action != "" && e.Action != "sign-in" {
@@ -190,7 +185,7 @@ func letIn(e audit.Entry) language.Sentence {
 
 // aimedAt is where somebody was refused, and for what.
 func aimedAt(e audit.Entry) language.Sentence {
-	if d := doing[e.Action]; d != "" {
+	if d := look.Doing(e.Action); d != "" {
 		return language.Say("%s, to %s", placeOf(e), language.Word(d))
 	}
 	if e.Action != "" && e.Action != "sign-in" {
@@ -201,7 +196,7 @@ func aimedAt(e audit.Entry) language.Sentence {
 
 // reasonOf is why somebody was refused, with how often where refusals are summed up.
 func reasonOf(e audit.Entry) language.Sentence {
-	reason := language.Say("%s", e.Reason)
+	reason := language.Say("it was not accepted") // and not the program's own word
 	if w := why[e.Reason]; w != "" {
 		reason = language.Say(w)
 	}

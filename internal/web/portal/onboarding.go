@@ -15,6 +15,8 @@ type card struct {
 	// Recommended is the one to take if in doubt; Step says how far it leads, or nothing.
 	Recommended bool
 	Step        string
+	// Replaces says that a new one takes the place of one that they have.
+	Replaces bool
 }
 
 // How far one more way leads whoever has none yet, or one of two.
@@ -55,7 +57,8 @@ func (p *Portal) onboard(r *http.Request, g signin.Grant, v *homeView) error {
 // has nothing of it.
 func (v *homeView) more() {
 	for _, k := range v.Kinds {
-		v.Cards = append(v.Cards, card{Kind: k})
+		has := slices.ContainsFunc(v.Authenticators, func(a enrollment.Authenticator) bool { return a.Kind == k.Kind })
+		v.Cards = append(v.Cards, card{Kind: k, Replaces: k.Single && has})
 	}
 	if !slices.ContainsFunc(v.Authenticators, resistant) {
 		recommend(v.Cards, func(c card) bool { return c.Resistant })
