@@ -60,6 +60,7 @@ func BenchmarkCosts(b *testing.B) {
 		{"held", t.held},
 		{"codes", t.codes},
 		{"import", t.imported},
+		{"scim", t.provisioned},
 		{"growth", t.growth},
 	} {
 		b.Run(part.name, func(b *testing.B) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
+	"countersign/internal/admin/pass"
 	"countersign/internal/servertest"
 	"countersign/internal/store"
 )
@@ -49,6 +51,18 @@ func TestProvisionedHasNoAccess(t *testing.T) {
 		ada.Post("/sign-in", "authenticator", "password", "text", "t1meMa$heen")
 		if ada.Inside() {
 			t.Error("somebody who has nothing is let in")
+		}
+		var issued pass.Pass
+		if err := c.clerk.Do(t.Context(), "pass.issue", map[string]any{"account": "ada@example.org"}, &issued); err != nil {
+			t.Fatal(err)
+		}
+		welcomed := c.w.Person()
+		welcomed.Get(issued.Link)
+		_, code, _ := strings.Cut(issued.Link, "code=")
+		welcomed.Post("/welcome", "code", code)
+		welcomed.EnrollPassword()
+		if kinds := servertest.AuthenticatorsOf(c.w, "ada@example.org"); len(kinds) < 2 {
+			t.Errorf("with a pass they have %v", kinds)
 		}
 		for _, s := range c.w.SCIM.Requests() {
 			for _, action := range s.Actions {

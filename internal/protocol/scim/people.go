@@ -91,20 +91,24 @@ func created(err error) error {
 }
 
 func (p *people) put(r *request) (*answer, error) {
-	return p.change(r, func(u userOf, now time.Time) (user, error) { return wantedUser(r.body, true) })
+	return retried(func() (*answer, error) {
+		return p.change(r, func(u userOf, now time.Time) (user, error) { return wantedUser(r.body, true) })
+	})
 }
 
 func (p *people) patch(r *request) (*answer, error) {
-	return p.change(r, func(u userOf, now time.Time) (user, error) {
-		ops, err := readOperations(r.body)
-		if err != nil {
-			return user{}, err
-		}
-		doc, err := patchUser(editable(p.userResource(u, now)), ops)
-		if err != nil {
-			return user{}, err
-		}
-		return wantedUser(doc, false)
+	return retried(func() (*answer, error) {
+		return p.change(r, func(u userOf, now time.Time) (user, error) {
+			ops, err := readOperations(r.body)
+			if err != nil {
+				return user{}, err
+			}
+			doc, err := patchUser(editable(p.userResource(u, now)), ops)
+			if err != nil {
+				return user{}, err
+			}
+			return wantedUser(doc, false)
+		})
 	})
 }
 
@@ -161,7 +165,23 @@ func overtaken(r *request) error {
 	if r.ifMatch != "" {
 		return &fault{status: http.StatusPreconditionFailed, detail: "The resource was changed meanwhile; read it again."}
 	}
-	return &fault{status: http.StatusConflict, detail: "The resource was changed at the same time; try again."}
+	return preceded
+}
+
+var preceded = &fault{status: http.StatusConflict, detail: "The resource was changed at the same time; try again."}
+
+// mostTries is how often a change is worked out that others precede.
+const mostTries = 10
+
+// retried works a change out again that another one preceded: a client that names no version means
+// whatever there is.
+func retried(do func() (*answer, error)) (a *answer, err error) {
+	for range mostTries {
+		if a, err = do(); err != error(preceded) {
+			break
+		}
+	}
+	return a, err
 }
 
 func (p *people) remove(r *request) (*answer, error) {

@@ -118,16 +118,20 @@ func (t *teams) member(ctx context.Context, id string) (directory.Account, error
 }
 
 func (t *teams) put(r *request) (*answer, error) {
-	return t.change(r, func() (team, error) { return wantedGroup(r) })
+	return retried(func() (*answer, error) {
+		return t.change(r, func() (team, error) { return wantedGroup(r) })
+	})
 }
 
 func (t *teams) patch(r *request) (*answer, error) {
-	return t.change(r, func() (team, error) {
-		ops, err := readOperations(r.body)
-		if err != nil {
-			return team{}, err
-		}
-		return patchGroup(r, ops)
+	return retried(func() (*answer, error) {
+		return t.change(r, func() (team, error) {
+			ops, err := readOperations(r.body)
+			if err != nil {
+				return team{}, err
+			}
+			return patchGroup(r, ops)
+		})
 	})
 }
 
