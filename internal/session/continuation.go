@@ -46,6 +46,7 @@ type Continuation struct {
 	// Protocol is whose continuation it is; empty is the browser's own.
 	Protocol string                 `json:",omitempty"`
 	Raise    *assurance.Requirement `json:",omitempty"`
+	Since    time.Time              `json:",omitzero"`
 	// Looks says that the action only looks: what is proved for it joins the
 	// session, as for a sign-in, and there is nothing to claim.
 	Looks bool `json:",omitempty"`
@@ -60,6 +61,8 @@ type Continuation struct {
 	// Reading is what is read before it is approved, where an action has more to say; nil
 	// is action and object. It is of this action and this object, or shown to nobody.
 	Reading *prompt.Reading `json:",omitempty"`
+	// Hint is the name that somebody may be about to sign in by: it is filled in, and nothing more.
+	Hint string `json:",omitempty"`
 	// Back is the page of ours that whoever thinks better of it goes to; empty is the portal.
 	Back string `json:",omitempty"`
 	// Form is what was posted, to be done once it is granted.

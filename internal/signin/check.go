@@ -64,7 +64,7 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 // what is cached as well.
 func (c *checks) remembered(p *policy.Policy, r *Request, app application.Application, now time.Time) *cachedGrant {
 	s := c.cache.session(r.Session, now)
-	if s == nil || r.Raise != nil || c.judge.setting.bars(s.account, now) != "" {
+	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" {
 		return nil
 	}
 	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app}
@@ -209,7 +209,7 @@ func (c *checks) keep(ctx context.Context, place store.Place, at *attempt, held 
 	}
 	asked := c.judge.matter(at, app)
 	key, until, cacheable := p.Key(asked.facts(d.account, d.fresh))
-	if !cacheable || at.Raise != nil {
+	if !cacheable || at.wishes() {
 		return
 	}
 	still := c.db.Feed().Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)

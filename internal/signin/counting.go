@@ -86,10 +86,10 @@ func (m *matter) counting(usable []directory.Credential, refused []string) []ass
 }
 
 // counts reports whether a piece of evidence counts here: it is this account's, for
-// this act or for none in particular, of a kind that policy accepts, and it is
-// still valid.
+// this act or for none in particular, shown since the moment that is asked for, of a kind
+// that policy accepts, and it is still valid.
 func (m *matter) counts(ev assurance.Evidence, refused []string) bool {
-	return ev.Account == m.account.ID && (ev.Act == "" || ev.Act == m.act()) && !slices.Contains(refused, ev.Kind) && m.valid(ev)
+	return !ev.Time.Before(m.Since) && ev.Account == m.account.ID && (ev.Act == "" || ev.Act == m.act()) && !slices.Contains(refused, ev.Kind) && m.valid(ev)
 }
 
 // valid reports whether the credential that gave a piece of evidence is still its owner's.

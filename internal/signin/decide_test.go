@@ -216,6 +216,8 @@ func TestDecide(t *testing.T) {
 		{"a client's wish raises", m().has("password", "totp", "passkey").shows("password", "totp").but(func(m *matter) { r := assurance.Phishing(); m.Raise = &r }), "asks: passkey approval"},
 		{"and never lowers", m().has("password", "totp").shows("password").but(func(m *matter) { r := assurance.OneFactor(); m.Raise = &r }), "asks: totp"},
 		{"a client's wish for freshness", evidence(m().has("password", "totp").holds("password", "totp").but(func(m *matter) { r := assurance.OneFactor().Within(time.Minute); m.Raise = &r }), func(ev *assurance.Evidence) { ev.Time = moment.Add(-time.Hour) }), "asks: password totp"},
+		{"a client's wish that all is shown anew", m().has("password", "totp").holds("password", "totp").but(func(m *matter) { m.Since = moment.Add(time.Second) }), "asks: password totp"},
+		{"what was shown since counts", m().has("password", "totp").holds("password").shows("totp").but(func(m *matter) { m.Since = moment.Add(-time.Hour) }), "yes: password totp"},
 		{"what cannot be shown any more is not asked for", m().has("password").shows("password"), "no: nothing-enrolled"},
 		{"nothing enrolled", m(), "no: nothing-enrolled"},
 

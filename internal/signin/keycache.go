@@ -19,7 +19,7 @@ func keyID(kind, key string) string {
 // rememberedKey is what was granted to a key for the same facts, or nil.
 func (c *checks) rememberedKey(ctx context.Context, r Request, id string, now time.Time) *cachedGrant {
 	s := c.cache.session(id, now)
-	if s == nil || r.Raise != nil || c.judge.setting.bars(s.account, now) != "" {
+	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" {
 		return nil
 	}
 	key, _, ok := c.keyFor(ctx, r, s.account, s.fresh)
@@ -47,7 +47,7 @@ func (c *checks) keyFor(ctx context.Context, r Request, account directory.Accoun
 func (c *checks) keepKey(ctx context.Context, r Request, id string, place store.Place, d decision, g Grant) {
 	now := c.now()
 	key, until, ok := c.keyFor(ctx, r, d.account, d.fresh)
-	if !ok || r.Raise != nil {
+	if !ok || r.wishes() {
 		return
 	}
 	still := c.db.Feed().Still(place, directory.Topic(d.account.ID))

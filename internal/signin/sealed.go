@@ -28,7 +28,7 @@ const ticketMost = 3000
 
 // sealedForm begins what is sealed, and says how it is written. What was sealed in another
 // form, by another release, leads nowhere: whoever holds it begins again.
-const sealedForm = 2
+const sealedForm = 3
 
 // unproved reports whether an attempt has shown nothing, waits for nothing elsewhere,
 // and has no row: then all of it fits in a ticket.
@@ -139,7 +139,7 @@ func (at *attempt) pack() ([]byte, error) {
 	for _, n := range [...]int64{int64(at.Account), int64(at.Medium), int64(at.Tries), int64(at.Carries), at.Created.UnixMicro(), at.Deadline.Sub(at.Created).Microseconds()} {
 		b = packed.Number(b, n)
 	}
-	b = packed.Flag(b, at.CodeAlone)
+	b = packed.Number(packed.Flag(b, at.CodeAlone), sinceNumber(at.Since))
 	for _, s := range at.texts() {
 		b = packed.Text(b, *s)
 	}
@@ -163,6 +163,14 @@ func (at *attempt) pack() ([]byte, error) {
 		b = packed.Text(packed.Text(b, q.Kind), string(q.Memo))
 	}
 	return b, nil
+}
+
+// sinceNumber is a moment in microseconds, and 0 for the zero time.
+func sinceNumber(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }
 
 func appendEvidence(b []byte, e *assurance.Evidence) []byte {
@@ -192,6 +200,9 @@ func unpack(plain []byte) (*attempt, bool) {
 	at.Created = time.UnixMicro(r.Number())
 	at.Deadline = at.Created.Add(time.Duration(r.Number()) * time.Microsecond)
 	at.CodeAlone = r.Flag()
+	if since := r.Number(); since != 0 {
+		at.Since = time.UnixMicro(since)
+	}
 	for _, s := range at.texts() {
 		*s = r.Text()
 	}

@@ -40,7 +40,7 @@ func full(now time.Time) *attempt {
 		Evidence: []assurance.Evidence{{Account: 7, Kind: "passkey", Credential: 31, Traits: assurance.Held, Time: now.UTC(), Channel: "browser", Bound: "https://login.test", Act: "a text", OutOfBand: true, Until: now.UTC().Add(time.Minute)}}, Created: now, Deadline: now.Add(10 * time.Minute),
 		Asked: []asked{{Kind: "passkey", Memo: authenticator.Memo("a challenge")}, {Kind: "password"}},
 		Request: Request{Application: "wiki", Action: SignIn, Object: "its text", Name: "ada", Session: "a secret", Source: netip.MustParseAddr("2001:db8::7"),
-			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Partner: "nas-7", Carries: 236, CodeAlone: true}}
+			Browser: "7.1.mac", Protocol: "browser", Medium: prompt.Browser | prompt.Line, Method: "GET", Path: "/page", Raise: &wish, Since: now.Add(-time.Minute), Partner: "nas-7", Carries: 236, CodeAlone: true}}
 }
 
 // left are the fields that an attempt which travels has not set, or that are of one turn or

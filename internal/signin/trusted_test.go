@@ -100,8 +100,9 @@ func TestAYesIsRememberedForWhatItWas(t *testing.T) {
 	}
 	c.checks("and still what came first", at("wiki", "hers"), Granted, false)
 	for what, q := range map[string]Request{
-		"with a wish":  with(func(q *Request) { r := assurance.OneFactor(); q.Raise = &r }),
-		"by a wish it": with(func(q *Request) { r := assurance.TwoFactors(); q.Raise, q.Object = &r, "wished" }),
+		"for what is shown anew": with(func(q *Request) { q.Since = q.Since.Add(time.Hour) }),
+		"with a wish":            with(func(q *Request) { r := assurance.OneFactor(); q.Raise = &r }),
+		"by a wish it":           with(func(q *Request) { r := assurance.TwoFactors(); q.Raise, q.Object = &r, "wished" }),
 	} {
 		for range 2 {
 			c.checks(what, q, Granted, true)

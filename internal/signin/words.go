@@ -84,6 +84,9 @@ type Request struct {
 	Method, Path string
 	// Raise is a client's wish that can only raise what policy demands, or nil.
 	Raise *assurance.Requirement
+	// Since is a client's wish that nothing counts which was shown before that moment;
+	// zero is no wish. So somebody who has a session proves again all that is demanded.
+	Since time.Time
 	// Opening are answers that came with the request, in order: a typed
 	// password, a code. An Answer whose Authenticator is AnyCode goes to
 	// whichever code the account has.
@@ -186,6 +189,9 @@ func (s Step) Refusal() error {
 	return &failure.Error{Class: failure.Refused, Reason: s.Reason, Public: s.Public, Format: said.Format, Args: said.Args}
 }
 
+// wishes reports whether a request wants more than policy. Nothing is remembered of one.
+func (r *Request) wishes() bool { return r.Raise != nil || !r.Since.IsZero() }
+
 // Held is what an active session holds.
 type Held struct {
 	Account assurance.AccountID
@@ -215,6 +221,7 @@ type Grant struct{ g *grant }
 
 type grant struct {
 	account     assurance.AccountID
+	handle      []byte
 	name        string
 	display     string
 	mail        string
@@ -241,6 +248,10 @@ func (g Grant) read() *grant {
 
 // Account is who was granted.
 func (g Grant) Account() assurance.AccountID { return g.read().account }
+
+// Handle is what the account is called where its name is nobody's business: random octets
+// that stay when the name changes, and that no other account ever has.
+func (g Grant) Handle() []byte { return slices.Clone(g.read().handle) }
 
 // Name is the account's canonical name.
 func (g Grant) Name() string { return g.read().name }

@@ -122,7 +122,7 @@ func (c *player) continuation(w http.ResponseWriter, r *http.Request) session.Co
 }
 
 func (c *player) request(r *http.Request, e session.Continuation) signin.Request {
-	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise,
+	return signin.Request{Application: e.Application, Action: e.Action, Object: e.Object, Method: e.Method, Path: e.Path, Raise: e.Raise, Since: e.Since,
 		Session: c.browser.Secret(r), Source: c.browser.Source(r), Browser: c.look.Get(r, browserCookie), Protocol: cmp.Or(e.Protocol, "browser"), Medium: prompt.Browser, Reading: readingOf(e)}
 }
 
@@ -274,7 +274,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		if transfers(step) && r.Method == http.MethodPost {
 			return look.Go(w, r, "/sign-in/wait")
 		}
-		v := view{Object: c.browser.saysOf(e), Shown: c.browser.shownOf(e), Name: name, Action: ours(e), Reading: readingOf(e), Back: backOf(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
+		v := view{Object: c.browser.saysOf(e), Shown: c.browser.shownOf(e), Name: cmp.Or(name, e.Hint), Action: ours(e), Reading: readingOf(e), Back: backOf(e), Who: step.Person, Signed: c.browser.Secret(r) != "", Partly: step.Partly}
 		if e.Application != signin.Self {
 			v.Title = c.prospects.Title(r.Context(), e.Application)
 		}
