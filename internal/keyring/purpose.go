@@ -28,6 +28,7 @@ const (
 	Membership  Purpose = "membership"
 	Milestone   Purpose = "milestone"
 	Notice      Purpose = "notice"
+	OAuth       Purpose = "oauth"
 	HostCodes   Purpose = "offline"
 	Participant Purpose = "participant"
 	PIN         Purpose = "pin"
@@ -35,6 +36,7 @@ const (
 	Push        Purpose = "push"
 	Recovery    Purpose = "recovery"
 	Session     Purpose = "session"
+	Signing     Purpose = "signing"
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
 	Token       Purpose = "token"
@@ -43,7 +45,7 @@ const (
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Team, Ticket, Token}
+		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Signing, Team, Ticket, Token}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

@@ -40,6 +40,8 @@ var chores = map[string][]string{
 	"wrapped_key":      {"insert"}, // the audit log's own keys come before any entry; useless without the root key
 	"spent":            {"delete"}, // by age only, see below
 	"participant":      {"delete"},
+	"oauth_grant":      {"delete"},           // by age only, see below
+	"oauth_used":       {"insert", "delete"}, // it only says no; a row that has expired is nothing
 	"session":          {"delete", "update"}, // an update of seen with its MAC only, see below
 }
 
@@ -197,8 +199,11 @@ func (st statement) forHousekeeping() error {
 	if st.table == "session" && st.verb == "update" && !st.onlySeen() {
 		return errors.New("store: housekeeping may set only seen of a session; use Change")
 	}
-	if st.table == "spent" && !st.onlyOld() {
+	if st.table == "spent" && !st.onlyOld("at") {
 		return errors.New("store: housekeeping may forget what is spent only by its age; use Change")
+	}
+	if st.table == "oauth_grant" && !st.onlyOld("expires") {
+		return errors.New("store: housekeeping may forget what clients were given only by its age; use Change")
 	}
 	return nil
 }
@@ -213,9 +218,9 @@ func (st statement) onlySeen() bool {
 	})
 }
 
-// onlyOld reports whether a delete begins "delete from spent where at < $n".
-func (st statement) onlyOld() bool {
+// onlyOld reports whether a delete begins "delete from t where column < $n".
+func (st statement) onlyOld(column string) bool {
 	w := st.words
-	return len(w) > 6 && w[3] == "where" && w[4] == "at" && w[5] == "<" && strings.HasPrefix(w[6], "$") &&
+	return len(w) > 6 && w[3] == "where" && w[4] == column && w[5] == "<" && strings.HasPrefix(w[6], "$") &&
 		!slices.Contains(w, "or")
 }

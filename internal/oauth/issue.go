@@ -1,0 +1,193 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+)
+
+// Tokens are what a client gets for a code or a refresh token. They are secret.
+type Tokens struct {
+	Access string
+	// Lasts is how long the access token is good.
+	Lasts time.Duration
+	// Refresh is empty where none was asked for.
+	Refresh string
+}
+
+// Terms say what tokens are issued.
+type Terms struct {
+	// Lasts is how long an access token is good, Refresh whether there is a refresh token.
+	Lasts   time.Duration
+	Refresh bool
+	// Scopes are those of the access token, among the grant's.
+	Scopes []string
+}
+
+var (
+	errNoSession = failure.New(failure.Internal, "a code was to be issued without a session")
+	errOther     = failure.New(failure.Internal, "tokens were to be issued for another grant")
+)
+
+// Begin writes down what a client is given for a grant of the engine, and returns the code for
+// it: good once, for [CodeLife].
+func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, error) {
+	if by.Session() == "" {
+		return "", errNoSession
+	}
+	id := make([]byte, idSize)
+	rand.Read(id)
+	if s.Lasts <= 0 {
+		s.Lasts = longest
+	}
+	var code string
+	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
+		now := tx.Now().Truncate(time.Microsecond)
+		g := &Given{payload: payload{ID: id, Name: by.Name(), Source: by.SourceText(), Spec: s, Evidence: by.Evidence(), Code: now.Add(CodeLife)},
+			Account: by.Account(), Client: by.Application(), Session: by.Session(), Created: now, Expires: now.Add(s.Lasts)}
+		if err := gs.seal(g); err != nil {
+			return err
+		}
+		_, err := tx.Expect(ctx, 1, `insert into oauth_grant (id, account, client, session, step, payload, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+			g.ID, int64(g.Account), g.Client, g.Session, g.step, g.sealed, store.Unix(g.Created), store.Unix(g.Expires), g.mac)
+		if err != nil {
+			return err
+		}
+		code = gs.token(codeKind, claim{id: id, until: g.Code})
+		en := g.logged("client.authorized", audit.OK, "")
+		en.Detail["scopes"] = strings.Join(s.Scopes, " ")
+		return tx.Record(en)
+	})
+	return code, err
+}
+
+// ByCode returns the grant of a code, to the client that it was issued to. The code is not used
+// up. One that was used already is an error of [IsReused], with its grant.
+func (gs *Grants) ByCode(ctx context.Context, client, code string) (*Given, error) {
+	c, err := gs.claimOf(codeKind, code)
+	if err != nil {
+		return nil, err
+	}
+	g, err := gs.read(ctx, gs.db, c.id)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.Used():
+		return g, reused
+	case g.Client != client:
+		return g, errOtherClient
+	case !gs.now().Before(g.Code):
+		return nil, over
+	}
+	return g, nil
+}
+
+// ByRefresh returns the grant of a refresh token, to the client that it was issued to. One that
+// was replaced already is an error of [IsReused], with its grant.
+func (gs *Grants) ByRefresh(ctx context.Context, client, token string) (*Given, error) {
+	c, err := gs.claimOf(refreshKind, token)
+	if err != nil {
+		return nil, err
+	}
+	g, err := gs.read(ctx, gs.db, c.id)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.Client != client:
+		return g, errOtherClient
+	case c.step != g.step:
+		return g, reused
+	}
+	return g, nil
+}
+
+// Access is what an access token is good for.
+type Access struct {
+	Given *Given
+	// Scopes are those of this token, Until is when it ends.
+	Scopes []string
+	Until  time.Time
+}
+
+// ByAccess returns the grant of an access token, and what that token is good for.
+func (gs *Grants) ByAccess(ctx context.Context, token string) (Access, error) {
+	c, err := gs.claimOf(accessKind, token)
+	if err != nil {
+		return Access{}, err
+	}
+	if !gs.now().Before(c.until) {
+		return Access{}, over
+	}
+	g, err := gs.read(ctx, gs.db, c.id)
+	if err != nil {
+		return Access{}, err
+	}
+	return Access{Given: g, Scopes: strings.Fields(c.scopes), Until: c.until}, nil
+}
+
+var (
+	reused         = &failure.Error{Class: failure.Refused, Reason: "reused", Public: over.Public}
+	errOtherClient = &failure.Error{Class: failure.Refused, Reason: "other-client", Public: over.Public}
+)
+
+// IsReused reports whether a code or a refresh token was used before, and IsStolen whether it
+// came by a client that it was not issued to. Either ends the grant ([Grants.Misused]).
+func IsReused(err error) bool { return errors.Is(err, reused) }
+
+// IsStolen is described at [IsReused].
+func IsStolen(err error) bool { return errors.Is(err, errOtherClient) }
+
+// Issue uses up the code or the refresh token by which g was found, and issues tokens for a
+// grant that the engine gave over g. If it was used meanwhile, that is an error of [IsReused].
+func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms) (Tokens, error) {
+	if by.Account() != g.Account || by.Application() != g.Client || !by.Covers(g.Client, signin.SignIn, "") || t.Lasts <= 0 || !subset(t.Scopes, g.Scopes) {
+		return Tokens{}, errOther
+	}
+	event, was, now := "client.tokens", *g, *g
+	if g.Used() {
+		event = "client.refreshed"
+	}
+	now.step++
+	if err := gs.seal(&now); err != nil {
+		return Tokens{}, err
+	}
+	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
+		n, err := tx.Exec(ctx, `update oauth_grant set step = $3, payload = $4, mac = $5 where id = $1 and mac = $2`, now.ID, was.mac, now.step, now.sealed, now.mac)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return reused
+		}
+		tx.End(table, sealName(was), was.Expires)
+		return tx.Record(now.logged(event, audit.OK, ""))
+	})
+	if err != nil {
+		return Tokens{}, err
+	}
+	return gs.tokens(&now, t), nil
+}
+
+func (gs *Grants) tokens(g *Given, t Terms) Tokens {
+	until := gs.now().Add(t.Lasts)
+	if until.After(g.Expires) {
+		until = g.Expires
+	}
+	out := Tokens{Lasts: until.Sub(gs.now()).Truncate(time.Second), Access: gs.token(accessKind, claim{id: g.ID, step: g.step, until: until, scopes: strings.Join(t.Scopes, " ")})}
+	if t.Refresh {
+		out.Refresh = gs.token(refreshKind, claim{id: g.ID, step: g.step, until: g.Expires})
+	}
+	return out
+}
+
+func subset(some, all []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
+}
