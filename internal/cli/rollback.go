@@ -17,6 +17,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/oauth"
 	"countersign/internal/recovery"
 	"countersign/internal/server"
 	"countersign/internal/session"
@@ -164,11 +165,12 @@ func (r *rollbackRecovery) end(ctx context.Context, out *rolledBack) error {
 	}
 	return r.db.Change(ctx, operator(), func(tx *store.Tx) error {
 		*out = rolledBack{}
-		var err [4]error
+		var err [5]error
 		out.Sessions, err[0] = session.EndEverybodysTx(ctx, tx)
 		out.Tickets, err[1] = ticket.DropAllTx(ctx, tx)
 		out.Attempts, err[2] = signin.DropAttemptsTx(ctx, tx)
 		out.Recoveries, err[3] = recovery.DropAllTx(ctx, tx, r.keys)
+		_, err[4] = oauth.DropAllTx(ctx, tx)
 		if err := errors.Join(err[:]...); err != nil {
 			return err
 		}

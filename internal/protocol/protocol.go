@@ -24,10 +24,13 @@ import (
 	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
 	"countersign/internal/metrics"
+	"countersign/internal/oauth"
 	"countersign/internal/participant"
 	"countersign/internal/prompt"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/signingkey"
+	"countersign/internal/ticket"
 )
 
 // Description is what a protocol is, constant for its lifetime. Functions may be
@@ -129,6 +132,15 @@ type Parts struct {
 	Participants *participant.Participants
 	Requests     *participant.Requests
 	CertKeys     *certkey.Keys
+	// Tickets, Grants and Signing are for protocols that issue tokens: what a browser comes back
+	// with, what clients were given, and the keys that sign.
+	Tickets *ticket.Tickets
+	Grants  *oauth.Grants
+	Signing *signingkey.Keys
+	// Method is the RFC 8176 word of a kind of authenticator, where its traits do not say.
+	Method func(kind string) string
+	// Pages shows pages of ours.
+	Pages Pages
 	// Clients reads where a request comes from, behind the trusted proxies.
 	Clients *clientaddr.Reader
 	// PublicURL is where our own pages are.

@@ -45,6 +45,7 @@ import (
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
 	"countersign/internal/notify"
+	"countersign/internal/oauth"
 	"countersign/internal/participant"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
@@ -54,6 +55,7 @@ import (
 	"countersign/internal/rootkey"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/signingkey"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	hardware "countersign/internal/token"
@@ -92,6 +94,8 @@ type Installation struct {
 	Tickets        *ticket.Tickets
 	Participants   *participant.Participants
 	CertKeys       *certkey.Keys
+	Grants         *oauth.Grants
+	Signing        *signingkey.Keys
 	Pusher         *Pusher
 	API            *api.API
 	SCIM           *scim.Server
@@ -213,8 +217,9 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	in.carriers = newCarriers(in.DB, s.Log)
+	in.openClients(s.Now)
 	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Sessions, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
+		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
@@ -270,24 +275,24 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)
-	if err := in.openProtocols(protocol.Parts{Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Brand: s.Brand, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
+	if err != nil {
 		return err
 	}
-	in.Handler, err = in.pages(s, clients)
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+		return err
+	}
+	in.Handler, err = in.pages(s, l, clients)
 	return err
 }
 
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Grants.Forget}
 }
 
-func (in *Installation) pages(s Settings, clients *clientaddr.Reader) (http.Handler, error) {
-	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Brand: s.Brand, Kinds: in.kinds.words(), Now: s.Now, Log: s.Log})
-	if err != nil {
-		return nil, err
-	}
+func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Reader) (http.Handler, error) {
 	gesture, err := gestureOptions(in.kinds.here())
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package server
 import (
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/forwardauth"
+	"countersign/internal/protocol/oidc"
 	"countersign/internal/protocol/radius"
 	"countersign/internal/protocol/saml"
 	"countersign/internal/protocol/yubico"
@@ -15,5 +16,6 @@ func Protocols() protocol.List {
 		radius.Description(),
 		yubico.Description(),
 		saml.Description(),
+		oidc.Description(),
 	}
 }

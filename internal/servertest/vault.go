@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/directory"
+	"countersign/internal/oauth"
 	"countersign/internal/participant"
+	"countersign/internal/prompt"
 	"countersign/internal/server"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -174,6 +177,7 @@ func (v *Vault) underWay() {
 	if v.Hand, err = v.Handovers.Derive(context.Background(), secret, OtherHost); err != nil {
 		v.T.Fatal(err)
 	}
+	v.clients(secret)
 	v.counted()
 }
 
@@ -189,6 +193,29 @@ func (v *Vault) told(secret string) {
 		v.T.Fatal(err)
 	}
 	if _, err := v.Participants.Join(ctx, step.Grant, participant.Joining{Name: "n4m3", Lasts: 100 * 24 * time.Hour}); err != nil {
+		v.T.Fatal(err)
+	}
+}
+
+// clients are what applications were given of ada, of which one has used its code.
+func (v *Vault) clients(session string) {
+	v.T.Helper()
+	ctx := context.Background()
+	step, err := v.Engine.Check(ctx, signin.Request{Application: "vpn", Session: session, Source: netip.MustParseAddr("127.0.0.1"), Protocol: "oidc", Medium: prompt.Browser})
+	if err != nil || step.State != signin.Granted {
+		v.T.Fatalf("%v %s, %v", step.State, step.Reason, err)
+	}
+	code, err := v.Grants.Begin(ctx, step.Grant, oauth.Spec{Redirect: "https://vpn.example.org/back", Scopes: []string{"openid"}})
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	if _, err := v.Grants.ByCode(ctx, "vpn", code); err != nil {
+		v.T.Fatal(err)
+	}
+	if _, err := v.Grants.UseOnce(ctx, "assertion", "vpn", "a-name", v.Now().Add(time.Minute)); err != nil {
+		v.T.Fatal(err)
+	}
+	if _, err := v.Signing.Published(ctx); err != nil {
 		v.T.Fatal(err)
 	}
 }

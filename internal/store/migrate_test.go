@@ -107,6 +107,9 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table checklist",
 		"drop table cert_key",
 		"drop table participant",
+		"drop table signing_key",
+		"drop table oauth_grant",
+		"drop table oauth_used",
 		"drop table external_id",
 		"drop index address_mail",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one

@@ -48,6 +48,13 @@ var database = map[string]stored{
 	"cert_key": {key: []string{"purpose"}, covered: "purpose payload version"},
 	"participant": {key: []string{"id"}, covered: "id account session subject payload expires",
 		removed: "an application is not told of a sign-out; its own session ends when it was told that it ends"},
+	"signing_key": {key: []string{"id"}, unique: "name", covered: "id name algorithm payload created starts mac"},
+	"oauth_grant": {key: []string{"id"}, covered: "id account client session step payload created expires ended mac",
+		removed: "somebody has to sign in again"},
+	"oauth_used": {key: []string{"name"}, harmless: map[string]string{
+		"name":    "what a client signed is good once more, for the minutes that it lives and for whoever has it, and it travels by TLS to us alone",
+		"expires": "it says only when a row may be forgotten",
+	}, removed: "as name", copied: "what nobody signed is refused"},
 	"prompted": {key: []string{"account", "day", "what"}, harmless: map[string]string{"account": "it is a statistic", "day": "as account", "what": "as account", "n": "as account"},
 		removed: "it is a statistic", copied: "it is a statistic", moved: "it is a statistic"},
 	"counted": {key: []string{"day", "what"}, harmless: map[string]string{"day": "it is a statistic", "what": "as day", "n": "as day"},

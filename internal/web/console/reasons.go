@@ -206,6 +206,15 @@ var reasons = map[string]string{
 	"wrong-pin":                   "the PIN was wrong",
 	"wrong-signature":             "the signature was wrong",
 	"wrong-usage":                 "the card is not made for signing in",
+	"bad-grant":                   "a code or a token was not good",
+	"bad-request-object":          "the request was not signed as it must be",
+	"foreign-request":             "the request was kept elsewhere",
+	"no-proof":                    "the application did not prove who it is",
+	"no-such-address":             "the address to go back to is not one of the application’s",
+	"no-such-application":         "there is no such application",
+	"other-client":                "it was another application’s",
+	"unbound-code":                "it came without what belongs to it",
+	"reused":                      "it was used before",
 	"older":                       "older than it should be",
 	"returned":                    "back after it was removed",
 	"no-such-client":              "there is no such client",
@@ -233,7 +242,7 @@ var tables = map[string]string{
 	"credential": "authenticator", "spent": "code that was used", "milestone": "milestone of the installation", "token": "hardware token", "application": "application",
 	"guess": "count of wrong answers", "known_source": "known place", "approval": "approval", "app_count": "count of an app’s signatures", "prompted": "count of requests", "quiet": "quiet hours", "wake": "wake-up of an app",
 	"message": "message", "sent": "count of messages", "attempt": "sign-in under way", "policy": "policy", "session": "session", "ticket": "one-time link", "recovery": "recovery", "recovery_request": "request for a recovery",
-	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "cert_key": "key with a certificate", "participant": "application in a session", "wrapped_key": "key",
+	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "cert_key": "key with a certificate", "participant": "application in a session", "oauth_grant": "what a client was given", "oauth_used": "what was used once", "signing_key": "key that signs", "wrapped_key": "key",
 	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
 	"destination": "destination of events", "external_id": "what a provisioning client calls somebody", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
 }
@@ -249,7 +258,7 @@ var details = map[string]string{
 	"named": "Called by", "names": "Names", "networks": "Networks", "note": "Note", "object": "What was approved", "opener": "Opened by", "partner": "Equipment", "pass": "Pass", "passed": "Passed", "password-disabled": "Password switched off", "path": "Address", "policy": "Policy", "purpose": "Purpose", "purposes": "Purposes",
 	"reason": "Why", "recovery": "Recovery", "recovery-stopped": "Recovery stopped", "request": "Request", "retired": "Retired", "revoked": "Revoked", "risk": "At risk", "root": "Root of the log", "row": "Row", "rows": "Rows", "rules": "Rules of the policy", "seen": "Alarms", "serial": "Serial number",
 	"session": "Session", "sessions": "Sessions", "sessions-ended": "Sessions ended", "shown": "Shown", "sources": "Places", "subject": "From", "table": "What", "to": "To", "traits": "What it proves", "until": "Until", "version": "Version", "wanted": "Wanted was", "window": "Within",
-	"woken": "Woken", "wrong": "What is wrong", "wrong-answers": "Wrong answers",
+	"algorithm": "Algorithm", "grant": "What was given", "key": "Key", "scopes": "What it may ask for", "starts": "Signs from", "what": "What it was", "woken": "Woken", "wrong": "What is wrong", "wrong-answers": "Wrong answers",
 }
 
 // detailName is what a detail is called. What was approved may take several details.

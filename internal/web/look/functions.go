@@ -22,6 +22,7 @@ func (l *Look) functions(in *language.Language) template.FuncMap {
 			return `<bdi id="` + template.HTML(template.HTMLEscapeString(id)) + `"></bdi>`
 		},
 		"whole":  func(v any) template.HTML { return `<span class="whole">` + escaped(v) + `</span>` },
+		"said":   func(s language.Sentence) any { return told(in, s.Format, isolated(s)) },
 		"count":  in.Count,
 		"asset":  l.assets.path,
 		"ago":    func(t time.Time) template.HTML { return l.stamp(in, t, in.Ago(t, l.Now())) },

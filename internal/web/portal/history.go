@@ -124,7 +124,11 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"session.ended":           always("A session ended"),
 	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
 	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
-	"alarm.not-me":            always("You reported an entry as not yours"),
+	"client.authorized":       func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },
+	"alarm.token-misused": func(e audit.Entry) language.Sentence {
+		return language.Say("The access of %s was ended: it was used twice, or by somebody else", e.Application)
+	},
+	"alarm.not-me": always("You reported an entry as not yours"),
 }
 
 func always(format string) func(audit.Entry) language.Sentence {

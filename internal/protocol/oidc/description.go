@@ -1,0 +1,60 @@
+package oidc
+
+import (
+	"countersign/internal/application"
+	"countersign/internal/prompt"
+	"countersign/internal/protocol"
+)
+
+// Description is what the rest of the server asks of this protocol.
+func Description() protocol.Description {
+	return protocol.Description{
+		Name: Protocol, Way: "by OpenID Connect", Document: "oidc.md", Plays: prompt.Browser,
+		CheckSettings: CheckSettings, Start: Start, Clash: Clash, Guides: guides(), Test: test,
+		Open: func(p protocol.Parts) (protocol.Service, error) {
+			return protocol.Service{Handle: New(p).Handle}, nil
+		},
+		Exposure: func(app application.Application) (protocol.Exposure, error) {
+			return protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}, nil
+		},
+		Form: form(),
+	}
+}
+
+func form() []protocol.Group {
+	return []protocol.Group{
+		{Fields: []protocol.Field{
+			{Name: "client_id", Label: "Client ID", Help: "What the application calls itself, such as wiki.", Missing: "The client needs an ID."},
+			{Name: "redirect_uris", Label: "Redirect URIs", Kind: protocol.Lines, Rows: 3, Missing: "Name at least one redirect URI.",
+				Help: "One a line, exactly as the application writes it: https://wiki.example.org/callback."},
+			{Name: "authentication", Label: "How the application proves who it is", Choices: []protocol.Choice{
+				{Value: "", Text: "By a secret"}, {Value: ByKey, Text: "By a private key of its own (private_key_jwt)"}, {Value: ByNothing, Text: "Not at all: it runs on people's own machines, or in their browsers"}}},
+			{Name: "client_secret", Label: "Client secret", Kind: protocol.Secret, Help: "32 characters at least; make one with: openssl rand -base64 32."},
+			{Name: "public_keys", Label: "Public keys", Kind: protocol.Lines, Rows: 2, Help: "Of an application that signs: each a JWK on one line. The private key stays with the application."},
+			{Name: "start", Label: "Where people begin", Help: "The application's own address, for people's list of applications."},
+		}},
+		{Legend: "How it asks", Folded: true, Fields: []protocol.Field{
+			{Name: "runs", Label: "Where it runs", Choices: []protocol.Choice{{Value: "", Text: "On a server, or in the browser"}, {Value: RunsNative, Text: "On people's own machines: a loopback address may have any port"}}},
+			{Name: "consent", Label: "Consent", Choices: []protocol.Choice{{Value: "", Text: "It is one of ours: nobody is asked"}, {Value: AsksConsent, Text: "It is somebody else's: people are asked what it may know"}}},
+			{Name: "requests", Label: "Its requests", Choices: []protocol.Choice{{Value: "", Text: "Come in the browser's address"}, {Value: Pushed, Text: "Must be pushed (PAR)"}, {Value: Signed, Text: "Must be signed"}}},
+			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key, pushed requests, strict algorithms"}}},
+		}},
+		{Legend: "What it gets", Folded: true, Fields: []protocol.Field{
+			{Name: "acr", Label: "At least", Help: "What every sign-in to it must reach, beside the policy: phr is a passkey or a smart card.", Choices: classChoices()},
+			{Name: "acr_words", Label: "Words in which it is told how people signed in", Choices: []protocol.Choice{
+				{Value: ClassesOurs, Text: "phr, phrh, and our own"}, {Value: ClassesREFEDS, Text: "REFEDS"}, {Value: ClassesNIST, Text: "NIST levels"}}},
+			{Name: "id_token_algorithm", Label: "Signature of ID tokens", Choices: []protocol.Choice{{Value: "", Text: "ES256"}, {Value: "RS256", Text: "RS256, for applications that know nothing newer"}}},
+			{Name: "refresh", Label: "Refresh tokens", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: WithSession, Text: "As long as the person's session"}, {Value: Offline, Text: "For days, without a session"}}},
+			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
+			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
+		}},
+	}
+}
+
+func classChoices() []protocol.Choice {
+	out := []protocol.Choice{{Value: "", Text: "What the policy demands"}}
+	for _, name := range classNames() {
+		out = append(out, protocol.Choice{Value: name, Text: name})
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+package oidc
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"countersign/internal/signingkey"
+)
+
+// metadata is the document of OpenID Connect Discovery 1.0 section 3 and RFC 8414. It is the
+// same for everybody and may be kept for an hour.
+func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
+	all := map[string]any{
+		"issuer":                                           p.issuer(),
+		"authorization_endpoint":                           p.at(authorizePath),
+		"token_endpoint":                                   p.at(tokenPath),
+		"userinfo_endpoint":                                p.at(userinfoPath),
+		"jwks_uri":                                         p.at(keysPath),
+		"scopes_supported":                                 slices.Clone(scopesKnown),
+		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{modeQuery, modeForm},
+		"grant_types_supported":                            []string{grantCode, grantRefresh},
+		"subject_types_supported":                          []string{"public"},
+		"id_token_signing_alg_values_supported":            signingkey.Algorithms(),
+		"code_challenge_methods_supported":                 []string{"S256"},
+		"token_endpoint_auth_methods_supported":            []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"claims_supported":                                 claimsKnown(),
+		"claim_types_supported":                            []string{"normal"},
+		"claims_parameter_supported":                       true,
+		"acr_values_supported":                             classNames(),
+		"authorization_response_iss_parameter_supported":   true, // RFC 9207
+		"request_parameter_supported":                      true,
+		"request_uri_parameter_supported":                  false,
+		"pushed_authorization_request_endpoint":            p.at(parPath),
+		"prompt_values_supported":                          slices.Clone(promptsKnown),
+		"ui_locales_supported":                             []string{"en", "de"},
+		"token_endpoint_auth_signing_alg_values_supported": clientAlgorithms(),
+		"request_object_signing_alg_values_supported":      clientAlgorithms(),
+	}
+	published(w, all)
+}
+
+// clientAlgorithms are those by which clients may sign.
+func clientAlgorithms() []string {
+	return []string{"ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "EdDSA"}
+}
+
+// publish is the set of our public keys (RFC 7517).
+func (p *Provider) publish(w http.ResponseWriter, r *http.Request) {
+	set, err := p.statements.publicKeys(r.Context())
+	if err != nil {
+		p.notes.broken(w, err)
+		return
+	}
+	published(w, set)
+}
+
+// published answers with what everybody may read and keep, scripts of other origins as well.
+func published(w http.ResponseWriter, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "The answer could not be written.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age=3600")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	_, _ = w.Write(b) // the client may be gone
+}

@@ -1,0 +1,126 @@
+// Package oidc is the OpenID provider: applications send people here to sign in, and get a
+// signed statement of who they are and how they showed it (OpenID Connect Core 1.0, OAuth 2.0).
+//
+// It owns the addresses under /oidc/ and the two documents under /.well-known/. It reads
+// requests, asks the engine, and renders answers. It does not decide: the engine does, over the
+// session in the browser, and again each time that a code or a refresh token comes back, over
+// what the room oauth keeps. It holds no evidence and counts no factor. Its neighbours are
+// signin, session (where a browser was going when it had to sign in), oauth (codes, tokens,
+// what came of them) and signingkey. Its one invariant: a code or a token is issued for a Grant
+// of the engine, to the client and the address that the grant was asked for, and nothing is
+// sent to an address before client and address were found in the settings.
+//
+// Where things are: settings.go and redirect.go what an application says, client.go who asks,
+// discovery.go and keys.go what is published, request.go how a request is read, par.go and jar.go
+// how it comes otherwise, pending.go how it waits while somebody signs in, authorize.go what
+// becomes of it, wish.go and classes.go what a client demands of evidence, hint.go and consent.go
+// whom it means and what they are asked, respond.go how the browser is sent back, page.go our own
+// pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
+// they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
+// it with a token, unserved.go what administrators hear of what was refused.
+package oidc
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"countersign/internal/clientaddr"
+	"countersign/internal/oauth"
+	"countersign/internal/protocol"
+	"countersign/internal/session"
+	"countersign/internal/signin"
+	"countersign/internal/ticket"
+)
+
+// common is what all that is served here stands on.
+type common struct {
+	engine  protocol.Engine
+	grants  *oauth.Grants
+	clients *register
+	notes   *notes
+	addrs   *clientaddr.Reader
+	public  *url.URL
+	tickets *ticket.Tickets
+	now     func() time.Time
+}
+
+// Provider answers clients and the browsers that they send.
+type Provider struct {
+	common
+	front      *front
+	desk       *desk
+	statements *statements
+}
+
+// front is where browsers come.
+type front struct {
+	common
+	continuations *session.Continuations
+	pages         protocol.Pages
+	statements    *statements
+	method        func(kind string) string
+}
+
+// desk is where clients come themselves.
+type desk struct {
+	common
+	statements *statements
+}
+
+// New makes a Provider.
+func New(p protocol.Parts) *Provider {
+	c := common{engine: p.Engine, grants: p.Grants, clients: &register{applications: p.Applications}, notes: &notes{p.Ears, p.Log, p.Now},
+		addrs: p.Clients, public: p.PublicURL, tickets: p.Tickets, now: p.Now}
+	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
+	return &Provider{common: c, front: &front{c, p.Continuations, p.Pages, says, p.Method}, desk: &desk{c, says}, statements: says}
+}
+
+// The addresses.
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	metadataPath  = "/.well-known/oauth-authorization-server" // RFC 8414
+	keysPath      = "/oidc/keys"
+	authorizePath = "/oidc/authorize"
+	tokenPath     = "/oidc/token"
+	userinfoPath  = "/oidc/userinfo"
+)
+
+// Handle mounts the addresses.
+func (p *Provider) Handle(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+discoveryPath, p.metadata)
+	mux.HandleFunc("GET "+metadataPath, p.metadata)
+	mux.HandleFunc("GET "+keysPath, p.publish)
+	mux.HandleFunc("GET "+authorizePath, p.front.authorize)
+	mux.HandleFunc("POST "+authorizePath, p.front.authorizePosted)
+	mux.HandleFunc("POST "+answerPath, p.front.answered)
+	mux.HandleFunc("POST "+parPath, p.desk.push)
+	mux.HandleFunc("POST "+tokenPath, p.desk.token)
+	mux.HandleFunc("GET "+userinfoPath, p.desk.userinfo)
+	mux.HandleFunc("POST "+userinfoPath, p.desk.userinfo)
+}
+
+// issuer is the name of this provider (OpenID Connect Discovery 1.0 section 3): the address of
+// our pages, without a slash at its end.
+func (p common) issuer() string { return strings.TrimSuffix(p.public.String(), "/") }
+
+func (p common) at(path string) string { return p.public.JoinPath(path).String() }
+
+// source is where the browser is.
+func (p common) source(r *http.Request) netip.Addr { return p.addrs.Source(r) }
+
+// secret is the session that the browser holds, or empty.
+func (p *front) secret(r *http.Request) string {
+	if c := r.CookiesNamed(session.Cookie(p.public.Scheme == "https")); len(c) == 1 {
+		return c[0].Value
+	}
+	return ""
+}
+
+// check asks the engine about a client's request, over the session in the browser.
+func (p *front) check(ctx context.Context, c client, w wish, secret string, source netip.Addr) (signin.Step, error) {
+	return p.engine.Check(ctx, w.asks(c, secret, source))
+}

@@ -1,0 +1,280 @@
+package oidc
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"countersign/internal/application"
+	"countersign/internal/failure"
+	"countersign/internal/signingkey"
+)
+
+// Protocol is the word for it in an application.
+const Protocol = "oidc"
+
+// Settings are an application's: one client.
+type Settings struct {
+	// ClientID is what the client calls itself: letters, digits and -._~, once in an
+	// installation.
+	ClientID string `json:"client_id"`
+	// Redirects are the addresses that answers may go to, each compared as it is written here.
+	Redirects []string `json:"redirect_uris"`
+	// Authentication is how the client proves who it is: [BySecret] unless set, [ByKey], or
+	// [ByNothing] for programs that can keep no secret.
+	Authentication string `json:"authentication,omitempty"`
+	// Secret is for BySecret: 32 characters at least.
+	Secret string `json:"client_secret,omitempty"`
+	// Keys are the client's public keys, each a JWK (RFC 7517), for ByKey and for signed
+	// requests.
+	Keys []string `json:"public_keys,omitempty"`
+	// Runs is where it runs: on a server unless set, or [RunsNative].
+	Runs string `json:"runs,omitempty"`
+	// Consent is [AsksConsent] for an application of somebody else's, to which people say
+	// themselves whether it may know who they are.
+	Consent string `json:"consent,omitempty"`
+	// Requests is how the client must hand over its requests: in the browser's address unless
+	// set, [Pushed] or [Signed].
+	Requests string `json:"requests,omitempty"`
+	// Profile is [FAPI2] for a client that keeps to the FAPI 2.0 Security Profile, or empty.
+	Profile string `json:"profile,omitempty"`
+	// Algorithm signs ID tokens: ES256 unless set, or RS256.
+	Algorithm string `json:"id_token_algorithm,omitempty"`
+	// Classes are the words in which acr is stated: [ClassesOurs] unless set, [ClassesREFEDS] or
+	// [ClassesNIST].
+	Classes string `json:"acr_words,omitempty"`
+	// Class is the context class that every sign-in to it must reach, or empty.
+	Class string `json:"acr,omitempty"`
+	// Refresh says how long refresh tokens live: empty is that there are none, [WithSession],
+	// or [Offline] for OfflineDays where the client asks for offline_access.
+	Refresh     string `json:"refresh,omitempty"`
+	OfflineDays int    `json:"offline_days,omitempty"`
+	// AccessMinutes is how long access tokens are good: 10 unless set, 1 to 60.
+	AccessMinutes int `json:"access_minutes,omitempty"`
+	// Start is where people begin, for their list of applications; empty is nowhere.
+	Start string `json:"start,omitempty"`
+}
+
+// The values of [Settings.Authentication].
+const (
+	BySecret  = "secret"
+	ByKey     = "private-key"
+	ByNothing = "none"
+)
+
+// RunsNative is a program on people's own machines, whose loopback addresses may have any port
+// (RFC 8252 section 7.3).
+const RunsNative = "native"
+
+// AsksConsent is described at [Settings].
+const AsksConsent = "ask"
+
+// The values of [Settings.Requests]: by the pushed authorization request endpoint (RFC 9126), or
+// signed by the client (RFC 9101), pushed or not.
+const (
+	Pushed = "pushed"
+	Signed = "signed"
+)
+
+// FAPI2 is described at [Settings].
+const FAPI2 = "fapi2"
+
+// The values of [Settings.Refresh].
+const (
+	WithSession = "session"
+	Offline     = "offline"
+)
+
+const (
+	minSecret      = 32
+	mostRedirects  = 50
+	defaultMinutes = 10
+	maxMinutes     = 60
+	maxOfflineDays = 90
+)
+
+// parse reads settings and fills in what is not set.
+func parse(raw json.RawMessage) (Settings, error) {
+	var s Settings
+	if err := application.ReadSettings(raw, &s); err != nil {
+		return s, err
+	}
+	if s.Authentication == "" {
+		s.Authentication = BySecret
+	}
+	if s.Algorithm == "" {
+		s.Algorithm = signingkey.ES256
+	}
+	if s.AccessMinutes == 0 {
+		s.AccessMinutes = defaultMinutes
+	}
+	return s, nil
+}
+
+var clientIDForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$`)
+
+// CheckSettings says what is wrong with settings that are to be saved.
+func CheckSettings(raw json.RawMessage) error {
+	s, err := parse(raw)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !clientIDForm.MatchString(s.ClientID):
+		return invalid("The client ID is 1 to 100 letters, digits, dots, hyphens, underscores and tildes, and begins with a letter or a digit.")
+	case len(s.Redirects) == 0:
+		return invalid("Name at least one redirect URI, such as https://wiki.example.org/callback.")
+	case len(s.Redirects) > mostRedirects:
+		return invalid("An application has at most 50 redirect URIs.")
+	case !slices.Contains(signingkey.Algorithms(), s.Algorithm):
+		return invalid("ID tokens are signed by ES256 or RS256.")
+	case s.AccessMinutes < 1 || s.AccessMinutes > maxMinutes:
+		return invalid("Access tokens are good for 1 to 60 minutes.")
+	}
+	for _, uri := range s.Redirects {
+		if why := redirectFault(uri, s.native()); why != "" {
+			return invalid("The redirect URI %q %s.", uri, why)
+		}
+	}
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Settings) native() bool { return s.Runs == RunsNative }
+
+func (s Settings) checkWords() error {
+	switch {
+	case s.Runs != "" && s.Runs != RunsNative:
+		return invalid("An application runs on a server, or on people's own machines: native.")
+	case s.Consent != "" && s.Consent != AsksConsent:
+		return invalid("Consent is asked for (ask), or it is empty.")
+	case s.Requests != "" && s.Requests != Pushed && s.Requests != Signed:
+		return invalid("Requests are pushed or signed, or it is empty.")
+	case s.Requests == Signed && len(s.Keys) == 0:
+		return invalid("Signed requests need the client's public key, as a JWK.")
+	}
+	return nil
+}
+
+// checkProfile demands what FAPI 2.0 Security Profile section 5.3 does of what can be set.
+func (s Settings) checkProfile() error {
+	switch {
+	case s.Profile == "":
+		return nil
+	case s.Profile != FAPI2:
+		return invalid("The profile is fapi2, or it is empty.")
+	case s.Authentication != ByKey:
+		return invalid("A client of the FAPI 2.0 profile authenticates by a private key.")
+	case s.Algorithm != signingkey.ES256:
+		return invalid("ID tokens of the FAPI 2.0 profile are signed by ES256.")
+	case s.native():
+		return invalid("The FAPI 2.0 profile is for applications on a server.")
+	}
+	for _, uri := range s.Redirects {
+		if !strings.HasPrefix(uri, "https://") {
+			return invalid("The redirect URIs of the FAPI 2.0 profile are https.")
+		}
+	}
+	return nil
+}
+
+// pushes reports whether requests must be pushed.
+func (s Settings) pushes() bool { return s.Requests == Pushed || s.Profile == FAPI2 }
+
+func (s Settings) checkAuthentication() error {
+	switch {
+	case s.Authentication != BySecret && s.Authentication != ByKey && s.Authentication != ByNothing:
+		return invalid("A client authenticates by secret, private-key or none.")
+	case s.Authentication == BySecret && len(s.Secret) < minSecret:
+		return invalid("The client secret has 32 characters at least; make one with: openssl rand -base64 32.")
+	case s.Authentication == BySecret && strings.ContainsFunc(s.Secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return invalid("The client secret is of printable ASCII characters, without blanks.")
+	case s.Authentication != BySecret && s.Secret != "":
+		return invalid("A client that does not authenticate by a secret has none; empty it.")
+	case s.Authentication == ByKey && len(s.Keys) == 0:
+		return invalid("A client that authenticates by a private key needs its public key, as a JWK.")
+	}
+	_, err := s.keys()
+	return err
+}
+
+func (s Settings) checkRefresh() error {
+	switch {
+	case s.Refresh != "" && s.Refresh != WithSession && s.Refresh != Offline:
+		return invalid("Refresh tokens live with the session, or offline.")
+	case s.Refresh == Offline && (s.OfflineDays < 1 || s.OfflineDays > maxOfflineDays):
+		return invalid("Offline refresh tokens live for 1 to 90 days: set offline_days.")
+	case s.Refresh != Offline && s.OfflineDays != 0:
+		return invalid("offline_days is for offline refresh tokens.")
+	}
+	return nil
+}
+
+func (s Settings) checkClasses() error {
+	if _, ok := vocabularies[s.Classes]; !ok {
+		return invalid("acr is stated in the words of refeds or nist, or in our own where it is empty.")
+	}
+	if _, ok := requirementOf(s.Class); s.Class != "" && !ok {
+		return invalid("%q is no acr that is known; use one of %s.", s.Class, strings.Join(classNames(), ", "))
+	}
+	return nil
+}
+
+func (s Settings) checkStart() error {
+	if s.Start == "" {
+		return nil
+	}
+	if why := redirectFault(s.Start, false); why != "" {
+		return invalid("The address where people begin %s.", why)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return failure.New(failure.Invalid, format, args...)
+}
+
+// Start is where people begin.
+func Start(raw json.RawMessage, _ string) string {
+	s, err := parse(raw)
+	if err != nil {
+		return ""
+	}
+	return s.Start
+}
+
+// Clash says which client ID two applications both claim.
+func Clash(a, b json.RawMessage) (what string, shut bool, err error) {
+	ours, err := parse(a)
+	if err != nil {
+		return "", false, err
+	}
+	theirs, err := parse(b)
+	if err != nil {
+		return "", false, nil //nolint:nilerr // settings that cannot be read serve no client
+	}
+	if ours.ClientID == theirs.ClientID {
+		return "the client ID " + ours.ClientID, true, nil
+	}
+	return "", false, nil
+}
+
+// Caveats says what settings weaken.
+func Caveats(raw json.RawMessage) (out []string) {
+	s, err := parse(raw)
+	if err != nil {
+		return nil
+	}
+	if s.Refresh == Offline {
+		out = append(out, "the application may act for people without their session for days (refresh: offline)")
+	}
+	if slices.ContainsFunc(s.Redirects, func(u string) bool { return strings.HasPrefix(u, "http://") && !loopback(u) }) {
+		out = append(out, "answers go to an address without https")
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"countersign/internal/audit"
+	"countersign/internal/failure"
+	"countersign/internal/oauth"
+	"countersign/internal/signin"
+)
+
+// The grant types.
+const (
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+)
+
+// answer is that of the token endpoint (RFC 6749 section 5.1).
+type answer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+}
+
+// token is where clients get tokens (RFC 6749 section 3.2).
+func (p *desk) token(w http.ResponseWriter, r *http.Request) {
+	v, c, ok := p.asked(w, r)
+	switch {
+	case !ok:
+	case v["grant_type"] == grantCode:
+		p.redeem(w, r, c, v)
+	case v["grant_type"] == grantRefresh:
+		p.refresh(w, r, c, v)
+	case v["grant_type"] == "":
+		answerFault(w, http.StatusBadRequest, fault{"invalid_request", "The parameter grant_type is missing."})
+	default:
+		answerFault(w, http.StatusBadRequest, fault{"unsupported_grant_type", "The grant type is authorization_code or refresh_token."})
+	}
+}
+
+var errGrant = fault{"invalid_grant", "The code or the token is not good, or not any more."}
+
+// redeem turns a code into tokens.
+func (p *desk) redeem(w http.ResponseWriter, r *http.Request, c client, v params) {
+	g, err := p.grants.ByCode(r.Context(), c.app, v["code"])
+	if err != nil {
+		p.refuseGrant(w, r, c, g, err)
+		return
+	}
+	if !bound(g, v) {
+		// Somebody has the code and not what belongs to it: nobody gets anything for it.
+		if err := p.grants.End(r.Context(), actor(c), g, "unbound-code"); err != nil {
+			p.notes.broken(w, err)
+			return
+		}
+		p.notes.miss("bad-grant", c.app, p.source(r))
+		answerFault(w, http.StatusBadRequest, errGrant)
+		return
+	}
+	p.issue(w, r, c, g, g.Scopes)
+}
+
+// bound reports whether a code comes with what it was asked for with: the same redirect URI
+// (RFC 6749 section 4.1.3) and the verifier of its challenge (RFC 7636 section 4.6).
+func bound(g *oauth.Given, v params) bool {
+	verifier := v["code_verifier"]
+	sum := sha256.Sum256([]byte(verifier))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
+	return v["redirect_uri"] == g.Redirect && isVerifier(verifier) && subtle.ConstantTimeCompare([]byte(challenge), []byte(g.Challenge)) == 1
+}
+
+// isVerifier reports whether a text can be a code verifier (RFC 7636 section 4.1).
+func isVerifier(s string) bool {
+	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(urlAlphabet+".~", r) })
+}
+
+func actor(c client) audit.Actor { return audit.Actor{Name: c.app, Via: Protocol} }
+
+// refuseGrant refuses a code or a refresh token. One that was used before, or is another
+// client's, ends all that came of it.
+func (p *desk) refuseGrant(w http.ResponseWriter, r *http.Request, c client, g *oauth.Given, err error) {
+	reason := ""
+	switch {
+	case oauth.IsReused(err):
+		reason = "reused"
+	case oauth.IsStolen(err):
+		reason = "other-client"
+	case failure.ClassOf(err) != failure.Refused:
+		p.notes.broken(w, err)
+		return
+	}
+	if reason != "" && g != nil {
+		if err := p.grants.Misused(r.Context(), g, c.app, reason); err != nil {
+			p.notes.broken(w, err)
+			return
+		}
+	}
+	p.notes.miss("bad-grant", c.app, p.source(r))
+	answerFault(w, http.StatusBadRequest, errGrant)
+}
+
+// issue asks the engine over what the client was given, and issues tokens for its Grant.
+func (p *desk) issue(w http.ResponseWriter, r *http.Request, c client, g *oauth.Given, scopes []string) {
+	step, err := p.engine.Check(r.Context(), p.again(r, c, g))
+	switch {
+	case err != nil:
+		p.notes.broken(w, err)
+		return
+	case step.State != signin.Granted:
+		p.end(w, r, c, g, step)
+		return
+	}
+	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes})
+	if err != nil {
+		p.refuseGrant(w, r, c, g, err)
+		return
+	}
+	id, err := p.statements.idToken(r.Context(), c, step.Grant, g, tokens.Access)
+	if err != nil {
+		p.notes.broken(w, err)
+		return
+	}
+	p.notes.hear(c)
+	answerJSON(w, http.StatusOK, answer{AccessToken: tokens.Access, TokenType: "Bearer", ExpiresIn: int64(tokens.Lasts.Seconds()), RefreshToken: tokens.Refresh, IDToken: id, Scope: strings.Join(scopes, " ")})
+}
+
+// again is what is asked of the engine when a client comes back. A code comes as soon as it was
+// issued, so all that was demanded is demanded still; of a refresh nobody expects that the person
+// has just proved themselves.
+func (p *desk) again(r *http.Request, c client, g *oauth.Given) signin.Request {
+	w := wish{raise: g.Raise}
+	if !g.Used() {
+		w.since = g.Since
+	}
+	source := g.From()
+	if c.Authentication == ByNothing {
+		source = p.source(r) // it runs where the person is
+	}
+	return w.asks(c, p.grants.Reference(g), source)
+}
+
+// end ends what the engine refuses now, with its reason.
+func (p *desk) end(w http.ResponseWriter, r *http.Request, c client, g *oauth.Given, step signin.Step) {
+	if err := p.grants.End(r.Context(), actor(c), g, step.Reason); err != nil {
+		p.notes.broken(w, err)
+		return
+	}
+	answerFault(w, http.StatusBadRequest, errGrant)
+}
+
+// answerJSON answers a client. Nobody keeps it.
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "The answer could not be written.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // the client may be gone
+}
+
+// answerFault is a fault to a client (RFC 6749 section 5.2).
+func answerFault(w http.ResponseWriter, status int, f fault) {
+	answerJSON(w, status, map[string]string{"error": f.code, "error_description": f.says})
+}
+
+// refuseClient refuses a client that did not prove who it is, by the scheme that it tried.
+func refuseClient(w http.ResponseWriter, r *http.Request, f fault) {
+	if f.code != "invalid_client" {
+		answerFault(w, http.StatusBadRequest, f)
+		return
+	}
+	if r.Header.Get("Authorization") != "" {
+		w.Header().Set("WWW-Authenticate", `Basic realm="countersign"`)
+	}
+	answerFault(w, http.StatusUnauthorized, f)
+}

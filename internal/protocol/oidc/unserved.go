@@ -1,0 +1,52 @@
+package oidc
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"countersign/internal/protocol"
+)
+
+// mends says of each refusal that an administrator can mend what is wrong and what to do.
+var mends = map[string]string{
+	"no-such-application": "A request names a client ID that no application has; compare it with the application's settings.",
+	"no-such-address":     "A request names a redirect URI that is not among the application's; add it exactly as the client writes it, with its path and its port.",
+	"no-proof":            "A client did not prove who it is; compare its secret or its key and how it authenticates with the application's settings.",
+	"bad-grant":           "A client brought a code or a refresh token that is not good: used, expired, of another client, or without the right code verifier.",
+	"bad-request-object":  "A request is not signed as it must be: by a key of the application's settings, from the client for our address, good for ten minutes at most, and not used before.",
+}
+
+// notes are what administrators hear of requests.
+type notes struct {
+	ears *protocol.Ears
+	log  *slog.Logger
+	now  func() time.Time
+}
+
+// hear notes that an application sent a request of its own.
+func (n *notes) hear(c client) { n.ears.Hear(c.app, n.now()) }
+
+// miss tells administrators what was refused before the engine was asked. Nothing of the request
+// is told.
+func (n *notes) miss(cause, app string, source netip.Addr) {
+	mend := mends[cause]
+	worth := n.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: cause, Mend: mend, Application: app, From: source.Unmap()}, n.now())
+	if worth && n.log != nil {
+		n.log.Warn("an OpenID request was refused: "+mend, "reason", cause, "application", app, "from", source)
+	}
+}
+
+// fails notes a breakdown of ours.
+func (n *notes) fails(err error) {
+	if n.log != nil {
+		n.log.Error("an OpenID request could not be answered", "error", err)
+	}
+}
+
+// broken answers a client that something is wrong with us.
+func (n *notes) broken(w http.ResponseWriter, err error) {
+	n.fails(err)
+	answerFault(w, http.StatusServiceUnavailable, errUnavailable)
+}

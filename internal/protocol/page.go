@@ -1,0 +1,52 @@
+package protocol
+
+import (
+	"net/http"
+
+	"countersign/internal/language"
+)
+
+// Page is a page of ours that a protocol shows to whoever comes from an application. It is plain
+// text: whoever shows it escapes it, and translates what is said.
+type Page struct {
+	// Status is the HTTP status; zero is 200.
+	Status int
+	// Title is our own words for the window, never anybody's name.
+	Title     string
+	Heading   language.Sentence
+	Sentences []language.Sentence
+	Points    []language.Sentence
+	// Form goes on from it; nil is none.
+	Form *PageForm
+	// Links are other ways on: addresses that the protocol has checked.
+	Links []PageLink
+}
+
+// PageForm is a form of hidden values and buttons.
+type PageForm struct {
+	// To is where it is posted, and Origin where that or the redirect that follows leads besides
+	// our own pages, as a source expression of a Content-Security-Policy. The protocol has checked
+	// both.
+	To, Origin string
+	// Hidden are names and values in turn.
+	Hidden  []string
+	Buttons []PageButton
+	// Submits says that it is sent by itself where a script runs.
+	Submits bool
+}
+
+// PageButton is one way on. A Second is the lesser one.
+type PageButton struct {
+	Name, Value string
+	Text        language.Sentence
+	Second      bool
+}
+
+// PageLink is a link.
+type PageLink struct {
+	Href string
+	Text language.Sentence
+}
+
+// Pages shows pages in the look of all others.
+type Pages func(w http.ResponseWriter, r *http.Request, p Page)
