@@ -93,7 +93,7 @@ func (d *Accounts) checkDisplay(ctx context.Context, r store.Reader, display, na
 // its members is named or called, or was named before. Those of the names in selves are
 // not compared with.
 func (d *Accounts) posing(ctx context.Context, r store.Reader, s string, selves ...string) error {
-	groups, err := d.teams.all(ctx, r)
+	groups, err := d.teams.uncounted(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (gs *Groups) checkName(ctx context.Context, r store.Reader, name string) er
 			return failure.New(failure.Invalid, "A group's name has the letters a to z, digits, and . _ - + @ only; what people call it is its display name.")
 		}
 	}
-	groups, err := gs.teams.all(ctx, r)
+	groups, err := gs.teams.uncounted(ctx, r)
 	if err != nil {
 		return err
 	}

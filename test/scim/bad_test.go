@@ -53,18 +53,24 @@ func TestBadInput(t *testing.T) {
 func TestBudget(t *testing.T) {
 	c := provisioned(t, "", everything...)
 	other := another(t, c.w, c.clerk, "okta", everything...)
-	slow, err := http.NewRequest("POST", c.w.Base+"/scim/v2/Users", &stuck{first: []byte(`{"userName":`), until: t.Context().Done()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow.Header.Set("Authorization", "Bearer "+c.key)
+	var hold sync.WaitGroup
 	for range 10 {
+		body := &stuck{first: []byte(`{"userName":`), until: t.Context().Done()}
+		slow, err := http.NewRequestWithContext(t.Context(), "POST", c.w.Base+"/scim/v2/Users", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow.Header = http.Header{"Authorization": {"Bearer " + c.key}, "Content-Type": {"application/scim+json"}}
+		hold.Add(1)
+		body.held = sync.OnceFunc(hold.Done)
 		go func() {
-			if a, err := http.DefaultClient.Do(slow.Clone(t.Context())); err == nil {
+			if a, err := http.DefaultClient.Do(slow); err == nil {
 				a.Body.Close()
 			}
 		}()
 	}
+	hold.Wait() // what they have to say was said, but for its end
+	c.must(http.StatusOK, "GET", "/Users", "")
 	var mu sync.Mutex
 	seen := map[int]int{}
 	var wg sync.WaitGroup
@@ -100,6 +106,7 @@ func TestBudget(t *testing.T) {
 type stuck struct {
 	first []byte
 	until <-chan struct{}
+	held  func() // the first is sent
 }
 
 func (s *stuck) Read(b []byte) (int, error) {
@@ -107,6 +114,7 @@ func (s *stuck) Read(b []byte) (int, error) {
 		s.first = s.first[n:]
 		return n, nil
 	}
+	s.held()
 	<-s.until
 	return 0, http.ErrBodyReadAfterClose
 }

@@ -92,6 +92,28 @@ func TestFilterRefuses(t *testing.T) {
 	}
 }
 
+// The name of a group is plain, and two groups that are called differently have different names.
+func TestGroupName(t *testing.T) {
+	for display, want := range map[string]string{"Sales Team (EMEA)": "sales-team-emea", " --x-- ": "x", "Größe & Übermaß": "grosse-ubermass", "a.b_c+d@e": "a.b_c+d@e", "ｆｕｌｌ": "full", "Łódź": "lodz", "/engines": "engines"} {
+		if got, err := groupName(display); got != want || err != nil {
+			t.Errorf("%s is named %s, %v", display, got, err)
+		}
+	}
+	seen := map[string]string{}
+	for _, display := range []string{"销售", "采购", "Отдел продаж", "Отдел кадров", "team 销售", "team 采购", "team"} {
+		got, err := groupName(display)
+		if err != nil || seen[got] != "" || strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+			t.Errorf("%s is named %s, as %s, %v", display, got, seen[got], err)
+		}
+		seen[got] = display
+	}
+	for _, display := range []string{"", "!", "  ", "-", "...", "\u202e", strings.Repeat("a", 200)} {
+		if got, err := groupName(display); err == nil {
+			t.Errorf("%q is named %s", display, got)
+		}
+	}
+}
+
 // A path of PATCH is read as RFC 7644, section 3.5.2, says.
 func TestPathIsRead(t *testing.T) {
 	for s, want := range map[string]string{

@@ -18,7 +18,12 @@ import (
 type people struct {
 	rows
 	desk *desk
+	// scans is a place for each search that goes through everybody.
+	scans chan struct{}
 }
+
+// mostScans is how many searches go through everybody at once.
+const mostScans = 2
 
 func (p *people) get(r *request) (*answer, error) {
 	g, err := p.desk.ask(r.http, "account.show", "")
@@ -331,6 +336,12 @@ func (s *finding) among(all []directory.Account) error {
 
 // scan goes through everybody, page by page.
 func (s *finding) scan() error {
+	select {
+	case s.scans <- struct{}{}:
+		defer func() { <-s.scans }()
+	default:
+		return busy
+	}
 	after, seen := assurance.AccountID(0), 0
 	for {
 		all, last, read, err := s.roll.People(s.ctx, s.view, after, pageRows)

@@ -1,8 +1,12 @@
 package scim
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/admin"
 	"countersign/internal/admin/group"
@@ -187,21 +191,39 @@ func inParts(name string, people []string, leave bool) []command {
 	return out
 }
 
-// groupName makes the name of a group from what it is called: in lower case, with one - for each
-// run of signs that no name may have. Policy and applications know the group by it.
+// groupName makes the name of a group from what it is called: in lower case, without accents, with
+// one - for each run of signs that no name may have. Policy and applications know the group by it.
+// Where letters are left out, as those of other scripts are, a digest of all of them tells it from
+// others.
 func groupName(display string) (string, error) {
 	var b strings.Builder
-	for _, r := range strings.ToLower(display) {
+	lost := false
+	for _, r := range norm.NFKD.String(strings.ToLower(display)) {
+		plain, known := written[r]
 		switch {
-		case unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._+@", r):
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._+@", r):
 			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
+		case known:
+			b.WriteString(plain)
+		case unicode.Is(unicode.Mn, r):
+		default:
+			lost = lost || unicode.IsLetter(r) || unicode.IsDigit(r)
+			if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
+				b.WriteByte('-')
+			}
 		}
 	}
-	name, err := directory.Canonical(strings.Trim(b.String(), "-."))
+	name := strings.Trim(b.String(), "-.")
+	if lost {
+		sum := sha256.Sum256([]byte(norm.NFC.String(display)))
+		name = strings.Trim(name+"-"+hex.EncodeToString(sum[:4]), "-")
+	}
+	name, err := directory.Canonical(name)
 	if err != nil {
-		return "", bad("invalidValue", "displayName has no letters or digits that the name of a group can be made from.")
+		return "", bad("invalidValue", "displayName has no letters or digits that the name of a group can be made from, or too many.")
 	}
 	return name, nil
 }
+
+// written are letters that have no accent to leave out, as they are written without them.
+var written = map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'ł': "l", 'đ': "d", 'ð': "d", 'þ': "th", 'ı': "i"}

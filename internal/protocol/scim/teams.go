@@ -285,7 +285,7 @@ func (t *teams) chosen(ctx context.Context, g signin.Grant, q query) ([]groupOf,
 			return nil, bad("invalidFilter", `Of the members of groups one is looked up, by itself or in an and: members.value eq "ID".`)
 		}
 	}
-	all, err := t.groups.All(ctx, t.view)
+	all, err := t.groups.Uncounted(ctx, t.view)
 	if err != nil {
 		return nil, err
 	}
