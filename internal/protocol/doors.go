@@ -62,6 +62,12 @@ func (d *Doors) door(app application.Application) Door {
 	if out.Title == "" {
 		out.Title = app.Name
 	}
+	if p.Begin != nil {
+		if path := p.Begin(app); path != "" {
+			out.Start = d.public.JoinPath(path).String()
+			return out
+		}
+	}
 	if p.Start == nil {
 		return out
 	}

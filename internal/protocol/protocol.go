@@ -63,6 +63,9 @@ type Description struct {
 	// settings name none. Nil is for a protocol that nobody begins in a browser. scheme is
 	// that of our own pages.
 	Start func(settings json.RawMessage, scheme string) string
+	// Begin is a path of ours at which a person begins, in the place of Start; empty where the
+	// application's settings want none. Nil is for a protocol in which nobody begins with us.
+	Begin func(app application.Application) string
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group

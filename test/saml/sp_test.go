@@ -34,9 +34,10 @@ import (
 // wiki is a web application that signs people in by SAML, by somebody else's code: crewjam/saml.
 type wiki struct {
 	*httptest.Server
-	w    *servertest.World
-	sp   *sp.ServiceProvider
-	post bool // asks by a form
+	w      *servertest.World
+	sp     *sp.ServiceProvider
+	post   bool // asks by a form
+	silent bool // asks with IsPassive
 
 	mu     sync.Mutex
 	asked  []string // the IDs of its requests
@@ -89,7 +90,7 @@ func newWiki(w *servertest.World) *wiki {
 		w.T.Fatalf("%v in %s", err, b)
 	}
 	sp.TimeNow = func() time.Time { return w.Now().UTC() }
-	wi.sp = &sp.ServiceProvider{EntityID: wi.URL + "/saml/metadata", Key: key, Certificate: certificate, IDPMetadata: idp, SignatureMethod: dsig.RSASHA256SignatureMethod,
+	wi.sp = &sp.ServiceProvider{EntityID: wi.URL + "/saml/metadata", Key: key, Certificate: certificate, IDPMetadata: idp, SignatureMethod: dsig.RSASHA256SignatureMethod, AuthnNameIDFormat: sp.UnspecifiedNameIDFormat,
 		MetadataURL: parsed(wi.URL + "/saml/metadata"), AcsURL: parsed(wi.URL + "/saml/acs"), SloURL: parsed(wi.URL + "/saml/slo"), LogoutBindings: []string{sp.HTTPPostBinding}}
 	return wi
 }
@@ -141,6 +142,9 @@ func (wi *wiki) front(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
+	}
+	if wi.silent {
+		request.IsPassive = &wi.silent
 	}
 	wi.mu.Lock()
 	wi.asked = append(wi.asked, request.ID)

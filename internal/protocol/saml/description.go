@@ -19,7 +19,7 @@ func Description() protocol.Description {
 		Test: func(_ context.Context, t protocol.Trial) []protocol.Finding {
 			return t.Overheard(t.Place.Public.JoinPath(signInPath).String())
 		},
-		Start: start,
+		Start: start, Begin: begin,
 		Open: func(p protocol.Parts) (protocol.Service, error) {
 			return protocol.Service{Handle: newProvider(p).handle}, nil
 		},
@@ -31,6 +31,14 @@ func Description() protocol.Description {
 func start(raw json.RawMessage, _ string) string {
 	if p, err := read(raw); err == nil && p.settings.Start != StartOurs {
 		return p.settings.Start
+	}
+	return ""
+}
+
+// begin is where people begin at our own pages, where the settings let them.
+func begin(app application.Application) string {
+	if p, err := read(app.Settings); err == nil && p.settings.Start == StartOurs {
+		return startPath + app.Name
 	}
 	return ""
 }
@@ -49,6 +57,9 @@ func exposure(app application.Application) (protocol.Exposure, error) {
 	}
 	if !p.demandsSigned() {
 		out.Caveats = append(out.Caveats, "requests to sign in need no signature: whoever knows the address can have a browser ask, and the answer still goes to the registered address alone")
+	}
+	if p.settings.Start == StartOurs {
+		out.Caveats = append(out.Caveats, "people begin here without a request of the application (start: ours): it cannot tell whose browser wanted the response")
 	}
 	out.Groups = p.settings.Groups
 	return out, nil
@@ -81,7 +92,7 @@ func form() []protocol.Group {
 		{Legend: "Encryption", Folded: true, Fields: []protocol.Field{
 			{Name: "encryption", Label: "Certificate to encrypt to", Kind: protocol.Lines, Rows: 6, Help: "PEM or base64, with an RSA key. Empty: assertions are signed and not encrypted."}}},
 		{Legend: "Beginning and ending", Folded: true, Fields: []protocol.Field{
-			{Name: "start", Label: "Where people begin", Help: "The address of a page of the application that sends them here to sign in."},
+			{Name: "start", Label: "Where people begin", Help: "The address of a page of the application that sends them here to sign in; or ours, if they may begin at their own pages here and the application takes responses that it did not ask for."},
 			{Name: "hours", Label: "Hours that its own session may last", Kind: protocol.Number, Help: "1 to 24; 8 where it is empty."},
 			{Name: "logout", Label: "Where it is told of a sign-out", Help: "Its single logout service; it needs the certificate above."},
 			{Name: "logout_binding", Label: "Told by", Choices: []protocol.Choice{{Value: "", Text: "A form (HTTP-POST)"}, {Value: redirect, Text: "An address (HTTP-Redirect)"}}},

@@ -38,6 +38,18 @@ type field struct{ name, value string }
 // runs scripts. What the page may post to is not limited to that address: browsers hold the
 // application's own redirects to such a limit as well.
 func writeForm(w http.ResponseWriter, to *party, address string, fields []field) {
+	form := formOf(address, fields, `<p>Going on to `+html.EscapeString(to.called())+`.</p><noscript><p>Your browser runs no scripts, so press the button.</p></noscript><button>Go on</button>`)
+	write(w, http.StatusOK, "; script-src "+hashOf(script), "Signing in", form+"<script>"+script+"</script>")
+}
+
+// writeDenied writes a page that says why somebody is not let in, with a way back.
+func writeDenied(w http.ResponseWriter, to *party, says, address string, fields []field) {
+	form := formOf(address, fields, `<button>Back to `+html.EscapeString(to.called())+`</button>`)
+	write(w, http.StatusForbidden, "", "Not signed in", "<p>"+html.EscapeString(says)+"</p>"+form)
+}
+
+// formOf is a form with hidden fields; those without a value are left out. The rest is HTML.
+func formOf(address string, fields []field, rest string) string {
 	var b strings.Builder
 	b.WriteString(`<form method="post" action="` + html.EscapeString(address) + `">`)
 	for _, f := range fields {
@@ -45,8 +57,7 @@ func writeForm(w http.ResponseWriter, to *party, address string, fields []field)
 			b.WriteString(`<input type="hidden" name="` + f.name + `" value="` + html.EscapeString(f.value) + `">`)
 		}
 	}
-	b.WriteString(`<p>Going on to ` + html.EscapeString(to.called()) + `.</p><noscript><p>Your browser runs no scripts, so press the button.</p></noscript><button>Go on</button></form><script>` + script + `</script>`)
-	write(w, http.StatusOK, "; script-src "+hashOf(script), "Signing in", b.String())
+	return b.String() + rest + `</form>`
 }
 
 // called is what people call an application.

@@ -28,6 +28,7 @@ type provider struct {
 	requests      *participant.Requests
 	keys          *certkey.Keys
 	parties       *parties
+	method        func(kind string) string
 	clients       *clientaddr.Reader
 	public        *url.URL
 	now           func() time.Time
@@ -37,7 +38,7 @@ type provider struct {
 
 func newProvider(p protocol.Parts) *provider {
 	return &provider{engine: p.Engine, continuations: p.Continuations, participants: p.Participants, requests: p.Requests, keys: p.CertKeys,
-		parties: &parties{applications: p.Applications, now: p.Now}, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
+		parties: &parties{applications: p.Applications, now: p.Now}, method: p.Method, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
 }
 
 // The addresses.
@@ -45,6 +46,7 @@ const (
 	metadataPath = "/saml/metadata"
 	signInPath   = "/saml/sso"
 	continuePath = "/saml/continue"
+	startPath    = "/saml/start/"
 )
 
 func (d *provider) handle(mux *http.ServeMux) {
@@ -52,6 +54,7 @@ func (d *provider) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+signInPath, d.byQuery)
 	mux.HandleFunc("POST "+signInPath, d.byForm)
 	mux.HandleFunc("GET "+continuePath, d.goOn)
+	mux.HandleFunc("GET "+startPath+"{app}", d.begin)
 }
 
 // at is the whole address of a path of ours.

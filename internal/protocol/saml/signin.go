@@ -8,7 +8,6 @@ import (
 
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
-	"countersign/internal/protocol"
 	"countersign/internal/protocol/saml/message"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -42,12 +41,14 @@ type asked struct {
 	ID   string `json:"i,omitempty"` // empty where nothing was asked
 	To   string `json:"t"`
 	Back string `json:"r,omitempty"` // RelayState
-	// Format is that of the name, where the request says one.
-	Format string          `json:"f,omitempty"`
-	Force  bool            `json:"n,omitempty"`
-	Silent bool            `json:"s,omitempty"` // IsPassive
-	Wants  message.Context `json:"c,omitzero"`
-	Came   time.Time       `json:"b"`
+	// Format and Qualifier are those of the name, where the request says some.
+	Format    string          `json:"f,omitempty"`
+	Qualifier string          `json:"q,omitempty"`
+	Subject   bool            `json:"u,omitempty"` // the request names whom it wants
+	Force     bool            `json:"n,omitempty"`
+	Silent    bool            `json:"s,omitempty"` // IsPassive
+	Wants     message.Context `json:"c,omitzero"`
+	Came      time.Time       `json:"b"`
 }
 
 // take reads a request and sends the browser on to be answered.
@@ -67,7 +68,8 @@ func (d *provider) take(w http.ResponseWriter, r *http.Request, in message.Incom
 	}
 	d.ears.Hear(from.app, d.now())
 	to, _ := from.settings.consumer(request.ACS, request.Index)
-	a := asked{App: from.app, ID: request.ID, To: to, Back: in.Relay(), Format: request.Format, Force: request.Force, Silent: request.Passive, Wants: request.Context, Came: d.now()}
+	a := asked{App: from.app, ID: request.ID, To: to, Back: in.Relay(), Format: request.Format, Qualifier: request.Qualifier, Subject: request.Subject,
+		Force: request.Force, Silent: request.Passive, Wants: request.Context, Came: d.now()}
 	d.send(w, r, a)
 }
 
@@ -131,17 +133,87 @@ func (d *provider) goOn(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, to, errUnknown)
 		return
 	}
-	step, err := d.engine.Check(r.Context(), d.asks(r, a))
+	if no := a.unanswerable(to); no.Code != "" {
+		d.fail(w, r, to, a, no)
+		return
+	}
+	d.decide(w, r, to, a)
+}
+
+// unanswerable says why a request gets a failure whoever comes with it; nothing where it can
+// be answered.
+func (a asked) unanswerable(to *party) (no message.Status) {
+	switch {
+	case a.Subject:
+		return message.Status{Code: message.Requester, Second: message.RequestUnsupported, Says: "A request that names whom it wants (Subject) is not answered here."}
+	case a.Wants.Declarations || len(acceptable(a.Wants)) == 0:
+		return message.Status{Code: message.Requester, Second: message.NoAuthnContext, Says: "None of the requested classes of authentication is known here."}
+	}
+	if _, ok := a.named(to); !ok {
+		return message.Status{Code: message.Requester, Second: message.InvalidNameIDPolicy, Says: "The application is not told people by a name of that format."}
+	}
+	return message.Status{}
+}
+
+// decide asks the engine, and answers with what came of it.
+func (d *provider) decide(w http.ResponseWriter, r *http.Request, to *party, a asked) {
+	ask := d.asks(r, a)
+	step, err := d.engine.Check(r.Context(), ask)
 	switch {
 	case err != nil:
 		d.unavailable(w, err)
 	case step.State == signin.Granted:
 		d.answer(w, r, to, a, step.Grant)
+	case step.State == signin.Ask && a.Silent:
+		d.fail(w, r, to, a, message.Status{Code: message.Responder, Second: message.NoPassive, Says: "The person would have to be asked."})
 	case step.State == signin.Ask:
-		d.signIn(w, r, a)
+		d.signIn(w, r, ask)
+	case d.onlyTheWish(r, ask):
+		d.fail(w, r, to, a, message.Status{Code: message.Responder, Second: message.NoAuthnContext, Says: "The person cannot sign in by the requested class of authentication."})
 	default:
-		d.refuse(w, r, to, failure.Refuse(step.Reason, step.Public))
+		d.tellDenied(w, r, to, a, step)
 	}
+}
+
+// onlyTheWish reports whether the person would be let in but for what the request demands.
+func (d *provider) onlyTheWish(r *http.Request, ask signin.Request) bool {
+	if ask.Raise == nil {
+		return false
+	}
+	ask.Raise, ask.Since = nil, time.Time{}
+	step, err := d.engine.Check(r.Context(), ask)
+	return err == nil && step.State == signin.Granted
+}
+
+// tellDenied tells a person that they are not let in, and lets them go back to the application
+// with that.
+func (d *provider) tellDenied(w http.ResponseWriter, r *http.Request, to *party, a asked, step signin.Step) {
+	b, err := d.failure(r.Context(), to, a, message.Status{Code: message.Responder, Second: message.RequestDenied, Says: "The person is not let in."})
+	if err != nil {
+		d.unavailable(w, err)
+		return
+	}
+	writeDenied(w, to, step.Public, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
+}
+
+// fail answers a request with a failure.
+func (d *provider) fail(w http.ResponseWriter, r *http.Request, to *party, a asked, status message.Status) {
+	b, err := d.failure(r.Context(), to, a, status)
+	if err != nil {
+		d.unavailable(w, err)
+		return
+	}
+	writeForm(w, to, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
+}
+
+func (d *provider) failure(ctx context.Context, to *party, a asked, status message.Status) (string, error) {
+	by, _, err := d.signs(ctx)
+	if err != nil {
+		return "", err
+	}
+	out := message.Response{ID: message.NewID(), Issuer: d.entity(), Destination: a.To, Audience: to.settings.Entity, InResponseTo: a.ID, Issued: d.now(), Status: status}
+	b, err := out.Write(by)
+	return base64Of(b), err
 }
 
 func (p *party) takesAt(address string) bool {
@@ -151,7 +223,12 @@ func (p *party) takesAt(address string) bool {
 
 // asks is the request as the engine is asked it.
 func (d *provider) asks(r *http.Request, a asked) signin.Request {
-	return signin.Request{Application: a.App, Session: sessionOf(r, d.public), Source: d.clients.Source(r), Protocol: Protocol, Medium: prompt.Browser}
+	q := signin.Request{Application: a.App, Session: sessionOf(r, d.public), Source: d.clients.Source(r), Protocol: Protocol, Medium: prompt.Browser,
+		Raise: demand(a.Wants, acceptable(a.Wants))}
+	if a.Force {
+		q.Since = a.Came
+	}
+	return q
 }
 
 // sessionOf is the secret of the session that a browser holds.
@@ -164,9 +241,14 @@ func sessionOf(r *http.Request, public *url.URL) string {
 }
 
 // signIn sends the browser to sign in, or to show what is missing, and back to be answered.
-func (d *provider) signIn(w http.ResponseWriter, r *http.Request, a asked) {
+// Whoever has no session signs in first without what the application demands beside: whether
+// they can show that is known when it is known who they are.
+func (d *provider) signIn(w http.ResponseWriter, r *http.Request, ask signin.Request) {
+	if ask.Session == "" {
+		ask.Raise = nil
+	}
 	back := continuePath + "?" + url.Values{"request": {r.URL.Query().Get("request")}}.Encode()
-	code, err := d.continuations.Send(session.Continuation{Application: a.App, Protocol: Protocol, Return: back})
+	code, err := d.continuations.Send(session.Continuation{Application: ask.Application, Protocol: Protocol, Raise: ask.Raise, Since: ask.Since, Return: back})
 	if err != nil {
 		d.refuse(w, r, nil, err)
 		return
@@ -186,7 +268,12 @@ func (d *provider) refuse(w http.ResponseWriter, r *http.Request, from *party, e
 
 // answer tells the application who somebody is, by a form that the browser posts.
 func (d *provider) answer(w http.ResponseWriter, r *http.Request, to *party, a asked, g signin.Grant) {
-	b, err := d.assert(r.Context(), to, a, g)
+	class, ok := said(acceptable(a.Wants), g.Evidence(), d.method)
+	if !ok { // what was shown is strong enough, and of another kind
+		d.fail(w, r, to, a, message.Status{Code: message.Responder, Second: message.NoAuthnContext, Says: "The person did not sign in by the requested class of authentication."})
+		return
+	}
+	b, err := d.assert(r.Context(), to, a, g, class)
 	if err != nil {
 		d.refuse(w, r, to, err)
 		return
@@ -194,10 +281,8 @@ func (d *provider) answer(w http.ResponseWriter, r *http.Request, to *party, a a
 	writeForm(w, to, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
 }
 
-var _ protocol.Engine = (*signin.Engine)(nil)
-
 // assert makes the response to a request of a Grant, and of nothing else.
-func (d *provider) assert(ctx context.Context, to *party, a asked, g signin.Grant) (string, error) {
+func (d *provider) assert(ctx context.Context, to *party, a asked, g signin.Grant, class string) (string, error) {
 	if !g.Covers(to.app, signin.SignIn, "") {
 		return "", failure.New(failure.Internal, "a grant for something else was to be asserted")
 	}
@@ -209,7 +294,6 @@ func (d *provider) assert(ctx context.Context, to *party, a asked, g signin.Gran
 	if err != nil {
 		return "", err
 	}
-	class := classOf(g.Evidence())
 	now := d.now()
 	joined, err := d.participants.Join(ctx, g, joining(to, a, name, class))
 	if err != nil {

@@ -19,7 +19,7 @@ func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // nameOf is what an application calls the grant's account.
 func (d *provider) nameOf(to *party, a asked, g signin.Grant, set certkey.Set) (message.NameID, error) {
-	kind := to.settings.name()
+	kind, _ := a.named(to)
 	n := message.NameID{Format: formats[kind]}
 	switch kind {
 	case NamePersistent:
@@ -37,6 +37,26 @@ func (d *provider) nameOf(to *party, a asked, g signin.Grant, set certkey.Set) (
 		return n, failure.Refuse("no-mail", "This application calls people by their mail address, and your account has none. Ask your administrator.")
 	}
 	return n, nil
+}
+
+// named is what the application is told a person by: as its settings say, or as its request
+// asks where that tells no more.
+func (a asked) named(to *party) (kind string, ok bool) {
+	kind = to.settings.name()
+	if a.Qualifier != "" && a.Qualifier != to.settings.Entity {
+		return kind, false
+	}
+	switch a.Format {
+	case "", message.FormatUnspecified, formats[kind]:
+		return kind, true
+	case message.FormatPersistent:
+		return NamePersistent, true
+	case message.FormatTransient:
+		return NameTransient, true
+	case message.FormatMail:
+		return NameMail, slices.ContainsFunc(to.settings.Attributes, func(a Attribute) bool { return a.What == AttributeMail })
+	}
+	return kind, false
 }
 
 // attributesOf are what the settings release of a grant, and nothing else.
@@ -72,8 +92,9 @@ func authenticated(g signin.Grant) time.Time { return assurance.Latest(g.Evidenc
 
 // joining is what participant keeps of what is told.
 func joining(to *party, a asked, name message.NameID, class string) participant.Joining {
+	kind, _ := a.named(to)
 	return participant.Joining{Name: name.Value, Format: name.Format, Once: a.ID, Fresh: fresh + drift + requestLife, Lasts: to.settings.lasts(),
-		Detail: map[string]string{"class": class, "named": to.settings.name()}}
+		Detail: map[string]string{"class": class, "named": kind}}
 }
 
 // requestLife is how long a request is under way at most.
