@@ -14,6 +14,8 @@ import (
 
 var leaveLink = regexp.MustCompile(`href="(http[^"]*/oidc/authorize\?resume=[^"]*)"`)
 
+var hiddenResume = regexp.MustCompile(`name="resume" value="([^"]*)"`)
+
 // leaving is where a page goes on to by itself.
 func leaving(page string) (string, bool) {
 	m := leaveLink.FindStringSubmatch(page)

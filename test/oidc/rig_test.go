@@ -106,6 +106,13 @@ func (p *party) answered() url.Values {
 	return p.last
 }
 
+// forget forgets what came back.
+func (p *party) forget() {
+	p.mu.Lock()
+	p.last = nil
+	p.mu.Unlock()
+}
+
 // begin is the address at which signing in begins; more are parameters besides.
 func (p *party) begin(more ...string) string {
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(p.verifier), gooidc.Nonce("a-nonce")}

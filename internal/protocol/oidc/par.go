@@ -88,7 +88,7 @@ func (p *desk) pushable(r *http.Request, c client, v params) (pending, fault, er
 	return out, f, nil
 }
 
-var errPushed = refused("stale", "This began too long ago. Go back to the application and sign in again.")
+var errPushed = refused("stale", "This began too long ago.")
 
 // pushed is the request of a name, which is good once. No other address is ever asked for one.
 func (p *front) pushed(r *http.Request, v params) (pending, error) {

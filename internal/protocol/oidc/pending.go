@@ -64,7 +64,7 @@ func (p *front) suspend(r *http.Request, pending pending) (string, error) {
 	return kept + code, err
 }
 
-var errStale = &failure.Error{Class: failure.Refused, Reason: "stale", Public: "This began too long ago. Go back to the application and sign in again."}
+var errStale = &failure.Error{Class: failure.Refused, Reason: "stale", Public: "This began too long ago."}
 
 func (p *front) resume(r *http.Request, code string) (pending, error) {
 	var plain []byte
