@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -241,3 +242,5 @@ func follow(p *servertest.Person) {
 		p.Get(to)
 	}
 }
+
+func decode(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }

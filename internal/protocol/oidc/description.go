@@ -25,8 +25,8 @@ func form() []protocol.Group {
 	return []protocol.Group{
 		{Fields: []protocol.Field{
 			{Name: "client_id", Label: "Client ID", Help: "What the application calls itself, such as wiki.", Missing: "The client needs an ID."},
-			{Name: "redirect_uris", Label: "Redirect URIs", Kind: protocol.Lines, Rows: 3, Missing: "Name at least one redirect URI.",
-				Help: "One a line, exactly as the application writes it: https://wiki.example.org/callback."},
+			{Name: "redirect_uris", Label: "Redirect URIs", Kind: protocol.Lines, Rows: 3,
+				Help: "One a line, exactly as the application writes it: https://wiki.example.org/callback. Only a resource server needs none."},
 			{Name: "authentication", Label: "How the application proves who it is", Choices: []protocol.Choice{
 				{Value: "", Text: "By a secret"}, {Value: ByKey, Text: "By a private key of its own (private_key_jwt)"}, {Value: ByNothing, Text: "Not at all: it runs on people's own machines, or in their browsers"}}},
 			{Name: "client_secret", Label: "Client secret", Kind: protocol.Secret, Help: "32 characters at least; make one with: openssl rand -base64 32."},
@@ -46,6 +46,7 @@ func form() []protocol.Group {
 			{Name: "id_token_algorithm", Label: "Signature of ID tokens", Choices: []protocol.Choice{{Value: "", Text: "ES256"}, {Value: "RS256", Text: "RS256, for applications that know nothing newer"}}},
 			{Name: "refresh", Label: "Refresh tokens", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: WithSession, Text: "As long as the person's session"}, {Value: Offline, Text: "For days, without a session"}}},
 			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
+			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},
 	}

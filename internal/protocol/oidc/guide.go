@@ -1,6 +1,8 @@
 package oidc
 
 import (
+	"strings"
+
 	"countersign/internal/application"
 	"countersign/internal/protocol"
 )
@@ -23,7 +25,7 @@ func generic(app application.Application, at protocol.Place) ([]protocol.Ready, 
 		"issuer        = " + issuer + "\n" +
 		"discovery     = " + issuer + discoveryPath + "\n" +
 		"client_id     = " + s.ClientID + "\n" +
-		"redirect_uri  = " + s.Redirects[0] + "\n" +
+		"redirect_uri  = " + strings.Join(s.Redirects[:min(1, len(s.Redirects))], "") + "\n" +
 		"scopes        = openid profile email groups\n" +
 		"response_type = code\n" +
 		"pkce          = S256\n"

@@ -17,7 +17,8 @@
 // whom it means and what they are asked, respond.go how the browser is sent back, page.go our own
 // pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
 // they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
-// it with a token, unserved.go what administrators hear of what was refused.
+// it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
+// give tokens back, unserved.go what administrators hear of what was refused.
 package oidc
 
 import (
@@ -99,6 +100,8 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+answerPath, p.front.answered)
 	mux.HandleFunc("POST "+parPath, p.desk.push)
 	mux.HandleFunc("POST "+tokenPath, p.desk.token)
+	mux.HandleFunc("POST "+introspectPath, p.desk.introspect)
+	mux.HandleFunc("POST "+revokePath, p.desk.revoke)
 	mux.HandleFunc("GET "+userinfoPath, p.desk.userinfo)
 	mux.HandleFunc("POST "+userinfoPath, p.desk.userinfo)
 }

@@ -52,6 +52,9 @@ type Settings struct {
 	OfflineDays int    `json:"offline_days,omitempty"`
 	// AccessMinutes is how long access tokens are good: 10 unless set, 1 to 60.
 	AccessMinutes int `json:"access_minutes,omitempty"`
+	// Introspects are the client IDs of which it may ask what an access token is good for, as a
+	// resource server (RFC 7662). One that does nothing else needs no redirect URI.
+	Introspects []string `json:"introspects,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -123,7 +126,7 @@ func CheckSettings(raw json.RawMessage) error {
 	switch {
 	case !clientIDForm.MatchString(s.ClientID):
 		return invalid("The client ID is 1 to 100 letters, digits, dots, hyphens, underscores and tildes, and begins with a letter or a digit.")
-	case len(s.Redirects) == 0:
+	case len(s.Redirects) == 0 && len(s.Introspects) == 0:
 		return invalid("Name at least one redirect URI, such as https://wiki.example.org/callback.")
 	case len(s.Redirects) > mostRedirects:
 		return invalid("An application has at most 50 redirect URIs.")
@@ -137,7 +140,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The redirect URI %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -235,6 +238,24 @@ func (s Settings) checkStart() error {
 	return nil
 }
 
+// mostIntrospects bounds whose tokens one resource server asks about.
+const mostIntrospects = 100
+
+func (s Settings) checkIntrospects() error {
+	switch {
+	case len(s.Introspects) > mostIntrospects:
+		return invalid("A resource server asks about the tokens of 100 clients at most.")
+	case len(s.Introspects) > 0 && s.Authentication == ByNothing:
+		return invalid("A resource server proves who it is, by a secret or by a private key.")
+	}
+	for _, id := range s.Introspects {
+		if !clientIDForm.MatchString(id) {
+			return invalid("%q is no client ID; name each client whose tokens it may ask about by the ID in that client's settings.", id)
+		}
+	}
+	return nil
+}
+
 func invalid(format string, args ...any) error {
 	return failure.New(failure.Invalid, format, args...)
 }
@@ -275,6 +296,9 @@ func Caveats(raw json.RawMessage) (out []string) {
 	}
 	if slices.ContainsFunc(s.Redirects, func(u string) bool { return strings.HasPrefix(u, "http://") && !loopback(u) }) {
 		out = append(out, "answers go to an address without https")
+	}
+	if len(s.Introspects) > 0 {
+		out = append(out, "it learns of whom the access tokens of other applications are ("+strings.Join(s.Introspects, ", ")+")")
 	}
 	return out
 }

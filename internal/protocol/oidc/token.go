@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"countersign/internal/audit"
@@ -136,15 +137,20 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, c client, g *oauth.
 // issued, so all that was demanded is demanded still; of a refresh nobody expects that the person
 // has just proved themselves.
 func (p *desk) again(r *http.Request, c client, g *oauth.Given) signin.Request {
-	w := wish{raise: g.Raise}
-	if !g.Used() {
-		w.since = g.Since
-	}
 	source := g.From()
 	if c.Authentication == ByNothing {
 		source = p.source(r) // it runs where the person is
 	}
-	return w.asks(c, p.grants.Reference(g), source)
+	return p.over(c, g, source)
+}
+
+// over is what is asked of the engine over what a client was given, from somewhere.
+func (p *desk) over(c client, g *oauth.Given, from netip.Addr) signin.Request {
+	w := wish{raise: g.Raise}
+	if !g.Used() {
+		w.since = g.Since
+	}
+	return w.asks(c, p.grants.Reference(g), from)
 }
 
 // end ends what the engine refuses now, with its reason.

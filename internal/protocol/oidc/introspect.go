@@ -1,0 +1,163 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/failure"
+	"countersign/internal/oauth"
+	"countersign/internal/signin"
+)
+
+// introspectPath is where resource servers ask what a token is good for (RFC 7662).
+const introspectPath = "/oidc/introspect"
+
+// introspectionMedia is the answer that is signed (RFC 9701), by the name that is asked for it and
+// by the typ of the statement.
+const (
+	introspectionMedia = "application/token-introspection+jwt"
+	introspectionType  = "token-introspection+jwt"
+)
+
+// inactive is all that is said of a token that is not good, or not the asker's to know of
+// (RFC 7662 section 2.2): of whatever reason, it is the same.
+func inactive() map[string]any { return map[string]any{"active": false} }
+
+// introspect says what a token is good for, to the client that it was issued to and to the
+// resource servers whose settings say that they may ask about it. The engine is asked each time.
+func (p *desk) introspect(w http.ResponseWriter, r *http.Request) {
+	v, asker, ok := p.asked(w, r)
+	switch {
+	case !ok:
+		return
+	case asker.Authentication == ByNothing: // its name alone is no proof (RFC 7662 section 2.1)
+		p.notes.miss("no-proof", asker.app, p.source(r))
+		refuseClient(w, r, errClient)
+		return
+	case v["token"] == "":
+		answerFault(w, http.StatusBadRequest, fault{"invalid_request", "The parameter token is missing."})
+		return
+	}
+	says, err := p.introspected(r, asker, v["token"])
+	if err != nil {
+		p.notes.broken(w, err)
+		return
+	}
+	p.notes.hear(asker)
+	if !accepts(r, introspectionMedia) {
+		answerJSON(w, http.StatusOK, says)
+		return
+	}
+	signed, err := p.statements.introspection(r.Context(), asker, says)
+	if err != nil {
+		p.notes.broken(w, err)
+		return
+	}
+	answerSigned(w, signed)
+}
+
+// answerSigned answers with a signed statement. Nobody keeps it.
+func answerSigned(w http.ResponseWriter, signed string) {
+	w.Header().Set("Content-Type", introspectionMedia)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte(signed)) // the client may be gone
+}
+
+// accepts reports whether a request asks for a media type by its own name.
+func accepts(r *http.Request, media string) bool {
+	for _, line := range r.Header.Values("Accept") {
+		for one := range strings.SplitSeq(line, ",") {
+			if name, params, err := mime.ParseMediaType(one); err == nil && name == media && params["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shown is a token of ours that somebody asks about.
+type shown struct {
+	given  *oauth.Given
+	scopes []string
+	until  time.Time
+	// refreshes says that it is a refresh token.
+	refreshes bool
+}
+
+// introspected is what the asker may know of a token.
+func (p *desk) introspected(r *http.Request, asker client, token string) (map[string]any, error) {
+	s, err := p.shown(r.Context(), asker, token)
+	if failure.ClassOf(err) == failure.Refused {
+		return inactive(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, err := p.clients.table(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	of, known := t.byName[s.given.Client]
+	if !known || !asker.mayAskAbout(of, s.refreshes) {
+		return inactive(), nil
+	}
+	step, err := p.engine.Check(r.Context(), p.over(of, s.given, s.given.From()))
+	if err != nil {
+		return nil, err
+	}
+	if step.State != signin.Granted {
+		return inactive(), nil
+	}
+	return p.tells(asker, of, s, step.Grant), nil
+}
+
+// shown finds the grant of an access token, or of the asker's own refresh token.
+func (p *desk) shown(ctx context.Context, asker client, token string) (shown, error) {
+	a, err := p.grants.ByAccess(ctx, token)
+	if err == nil {
+		return shown{given: a.Given, scopes: a.Scopes, until: a.Until}, nil
+	}
+	if failure.ClassOf(err) != failure.Refused {
+		return shown{}, err
+	}
+	g, err := p.grants.ByRefresh(ctx, asker.app, token)
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{given: g, scopes: g.Scopes, until: g.Expires, refreshes: true}, nil
+}
+
+// mayAskAbout reports whether a client may ask about tokens of another one. Refresh tokens are
+// their client's alone.
+func (c client) mayAskAbout(of client, refreshes bool) bool {
+	return c.app == of.app || !refreshes && slices.Contains(c.Introspects, of.ClientID)
+}
+
+// tells are the members of RFC 7662 section 2.2, with acr and auth_time of RFC 9470 section 6.2,
+// and what the token's scopes stand for.
+func (p *desk) tells(asker, of client, s shown, g signin.Grant) map[string]any {
+	class, at := of.stated(s.given.Wanted, since(g.Evidence(), s.given.Since))
+	all := about(g, s.scopes, nil)
+	all["active"], all["iss"], all["sub"], all["aud"] = true, p.issuer(), subject(g), asker.ClientID
+	all["client_id"], all["username"], all["scope"] = of.ClientID, g.Name(), strings.Join(s.scopes, " ")
+	all["exp"], all["acr"], all["auth_time"] = s.until.Unix(), class, at.Unix()
+	if !s.refreshes {
+		all["token_type"] = "Bearer"
+	}
+	return all
+}
+
+// introspection signs what a resource server is told (RFC 9701 section 5): for it, without a
+// subject or an end of its own, so that it is taken for no access token and no ID token.
+func (p *statements) introspection(ctx context.Context, asker client, says map[string]any) (string, error) {
+	statement, err := json.Marshal(map[string]any{"iss": p.issuer, "aud": asker.ClientID, "iat": p.now().Unix(), "token_introspection": says})
+	if err != nil {
+		return "", err
+	}
+	return p.sign(ctx, asker.Algorithm, introspectionType, statement)
+}
