@@ -85,6 +85,12 @@ func TestUsersAreChanged(t *testing.T) {
 		if got := c.must(http.StatusOK, "GET", `/Users?filter=externalId+eq+%22x1%22`, ""); got.text("totalResults") != "0" {
 			t.Errorf("what is removed is found: %s", got.raw)
 		}
+		team := c.must(http.StatusCreated, "POST", "/Groups", `{"displayName":"team","externalId":"g1"}`).text("id")
+		c.must(http.StatusNoContent, "DELETE", "/Groups/"+team, "")
+		var kept int
+		if err := c.w.DB.QueryRow(t.Context(), `select count(*) from external_id`).Scan(&kept); err != nil || kept != 0 {
+			t.Errorf("of what is removed %d identifiers stay, %v", kept, err)
+		}
 	})
 }
 
