@@ -155,3 +155,46 @@ func TestEditOnThePage(t *testing.T) {
 	p.Does("/console/accounts/robert/set-mail", "mail", "no address", "reason", "met")
 	p.Sees("Write one mail address")
 }
+
+// The promise: what a group is called can be changed, on its page and by a command; its name stays,
+// and nobody but a service account knows anybody by an identifier of its own. Several leave a group
+// by one approval, all of them or none.
+func TestGroupIsCalledOtherwise(t *testing.T) {
+	d := servertest.WithHelpDesk(t, "")
+	does(t, d.Root, "group.create", map[string]any{"name": "sales", "display": "Sales"})
+	does(t, d.Root, "group.set-display", map[string]any{"group": "Sales", "display": "Sales Team"})
+	entries, err := d.DB.AuditLog().Entries(t.Context(), store.Filter{Event: "group.display-set", Newest: true, Limit: 1})
+	if err != nil || len(entries) != 1 || entries[0].Detail["group"] != "sales" || entries[0].Detail["before"] != "Sales" || entries[0].Detail["after"] != "Sales Team" || entries[0].Actor.Name != "operator" {
+		t.Errorf("the log says %+v, %v", entries, err)
+	}
+	d.Later(time.Minute)
+	p := d.Person()
+	p.Comes("operator", d.Root.Person.Secret)
+	p.Get("/console/groups/sales")
+	p.Sees("Sales Team")
+	p.Does("/console/groups/sales/set-display", "display", "Sellers")
+	p.Get("/console/groups/sales")
+	p.Sees("<h1><bdi>Sellers</bdi></h1>")
+
+	for action, in := range map[string]map[string]any{"account.set-external": {"name": "bob", "external": "1"}, "group.set-external": {"group": "sales", "external": "1"}, "account.create": {"name": "new", "external": "1"}, "group.create": {"name": "new", "external": "1"}} {
+		if err := d.Root.Do(t.Context(), action, in, nil); failure.ClassOf(err) != failure.Refused {
+			t.Errorf("a person does %s: %v", action, err)
+		}
+	}
+	for _, name := range []string{"nora", "omar"} {
+		does(t, d.Root, "account.create", map[string]any{"name": name})
+	}
+	does(t, d.Root, "group.member.add", map[string]any{"group": "sales", "account": "nora", "also": []string{"omar"}})
+	if err := d.Root.Do(t.Context(), "group.member.remove", map[string]any{"group": "sales", "account": "nora", "also": []string{"bob"}}, nil); failure.ClassOf(err) != failure.NotFound {
+		t.Errorf("one who is not in it leaves: %v", err)
+	}
+	for name, is := range map[string]int{"nora": 1, "omar": 1} {
+		if a, err := d.Accounts.Find(t.Context(), d.DB, name); err != nil || len(a.Groups) != is {
+			t.Errorf("%s is in %v, %v", name, a.Groups, err)
+		}
+	}
+	does(t, d.Root, "group.member.remove", map[string]any{"group": "sales", "account": "nora", "also": []string{"omar"}})
+	if a, err := d.Accounts.Find(t.Context(), d.DB, "omar"); err != nil || len(a.Groups) != 0 {
+		t.Errorf("omar is in %v, %v", a.Groups, err)
+	}
+}
