@@ -26,6 +26,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
 )
@@ -69,7 +70,7 @@ type Parts struct {
 	ApproveAt string
 	// Tell queues a notice to every address of an account, unless the same one went out
 	// within the hour.
-	Tell func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body string) error
+	Tell func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body language.Sentence) error
 	// SwitchOff disables an authenticator, and reports whether it was active.
 	SwitchOff func(ctx context.Context, tx *store.Tx, account directory.Account, id assurance.CredentialID) (c directory.Credential, was bool, err error)
 	// Bars says why an account may do nothing now; empty where it may.
@@ -176,7 +177,7 @@ func DropTx(ctx context.Context, tx *store.Tx) error {
 // owners tells people what becomes of their account, and takes what somebody else uses out of
 // use: see [Parts].
 type owners struct {
-	send      func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body string) error
+	send      func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body language.Sentence) error
 	switchOff func(ctx context.Context, tx *store.Tx, account directory.Account, id assurance.CredentialID) (c directory.Credential, was bool, err error)
 }
 

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -96,8 +97,8 @@ func (b *bells) gives(state string) (c directory.Credential) {
 	return c
 }
 
-func (b *bells) tell(_ context.Context, _ *store.Tx, _ directory.Account, subject, _ string) error {
-	b.told = append(b.told, subject)
+func (b *bells) tell(_ context.Context, _ *store.Tx, _ directory.Account, subject, _ language.Sentence) error {
+	b.told = append(b.told, subject.String())
 	return nil
 }
 

@@ -32,6 +32,12 @@ type File struct {
 	// the IANA time zone database such as Europe/Berlin. It stands beside each time. What
 	// programs read, the log's export among it, stays in UTC.
 	TimeZone string `yaml:"time_zone"`
+	// Language is that of people whose browser asks for none that is there, and of mails to people
+	// who chose none: en, de, or the tag of one of Languages.
+	Language string `yaml:"language"`
+	// Languages are files of further languages for people's pages and mails, which
+	// countersign language new writes to be filled in; one for de takes the place of ours.
+	Languages []string `yaml:"languages"`
 	// Data is the folder of the database, the root key and the local socket.
 	Data string `yaml:"data"`
 	// Database is a postgres:// URL; empty is SQLite in the data folder. A

@@ -21,6 +21,8 @@ var says = map[string]string{
 	"plain_http":      "true allows an address off loopback without TLS, for a proxy on another machine that terminates TLS. The traffic between them is not encrypted.",
 	"organisation":    "Name of the organisation: at the head and the foot of people's pages, as the text of the logo, and under mails.",
 	"time_zone":       "Zone of the times in pages and mails, such as Europe/Berlin.",
+	"language":        "Tag of the language of people whose browser asks for none that is here, and of mails to people who chose none: en, de, or one of languages.",
+	"languages":       "Files of further languages of people's pages and mails; countersign language new TAG writes one to fill in.",
 	"data":            "Folder of the SQLite database, the root key and the local socket. Only the server's user may read it.",
 	"database":        "A postgres:// URL; empty is SQLite in the data folder. Put the password into a PGPASSFILE and not here.",
 	"trusted_proxies": "Networks of the proxies whose forwarded headers count, such as 127.0.0.0/8; never everybody (0.0.0.0/0).",

@@ -86,6 +86,9 @@ type Account struct {
 	Risk time.Time
 	// Ends is from when on the account gets nothing, whatever it shows. Zero is never.
 	Ends time.Time
+	// Language is the BCP 47 tag of the language in which it is written to; empty is the
+	// installation's own.
+	Language string
 	// Groups are the names of its groups, sorted. Privileged says that one of
 	// them is.
 	Groups     []string
@@ -329,7 +332,7 @@ func spelling(alias string, account int64) *keyring.Fields {
 	return keyring.NewFields().String("alias").String(alias).Int(account)
 }
 
-// Update writes display name, state, last use, risk and end of an account that was read in
+// Update writes display name, state, last use, risk, end and language of an account that was read in
 // the same transaction, and tells every server's memory.
 func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	tx.Announce(Topic(a.ID))
@@ -337,7 +340,7 @@ func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	if err != nil {
 		return err
 	}
-	now.Display, now.State, now.Used, now.Risk, now.Ends = a.Display, a.State, a.Used, a.Risk, a.Ends.Truncate(time.Microsecond)
+	now.Display, now.State, now.Used, now.Risk, now.Ends, now.Language = a.Display, a.State, a.Used, a.Risk, a.Ends.Truncate(time.Microsecond), a.Language
 	return d.save(ctx, tx, &now)
 }
 

@@ -15,7 +15,7 @@ import (
 // changes what hangs from an account reads and writes.
 type people struct{ kept }
 
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.ends, a.version, a.roster, a.mac`
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.ends, a.language, a.version, a.roster, a.mac`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -29,7 +29,7 @@ type accountRow struct {
 
 func (r *accountRow) columns() []any {
 	a := &r.account
-	return append(make([]any, 0, 21), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.ends, &a.version, &a.kept, &r.mac)
+	return append(make([]any, 0, 22), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.ends, &a.Language, &a.version, &a.kept, &r.mac)
 }
 
 // get returns the account of this number.
@@ -106,8 +106,8 @@ func (p people) list(ctx context.Context, r store.Reader, query string, args ...
 func (p people) save(ctx context.Context, tx *store.Tx, a *Account) error {
 	old := a.version
 	a.version, a.kept = old+1, a.roster.bytes()
-	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, ends = $5, version = $6, roster = $7, roster_mac = $8, mac = $9 where id = $10 and version = $11`,
-		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), store.Unix(a.Ends), a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
+	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, ends = $5, language = $6, version = $7, roster = $8, roster_mac = $9, mac = $10 where id = $11 and version = $12`,
+		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), store.Unix(a.Ends), a.Language, a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
 		int64(a.ID), old)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
@@ -129,14 +129,17 @@ func (a *Account) belong() {
 	a.MailMoved = store.Time(a.roster.moved)
 }
 
-// fields are what an account's MAC is over. Its end is the last of them and is there only
-// where it has one: a list of fewer fields is another one, so that neither adding an end to a
-// row nor taking one away verifies.
+// fields are what an account's MAC is over. Its end is there only where it has one or a
+// language, and its language only where it has that: a list of fewer fields is another one, so
+// that neither adding one of them to a row nor taking one away verifies.
 func (a Account) fields() *keyring.Fields {
 	f := keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
 		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
-	if !a.Ends.IsZero() {
+	if !a.Ends.IsZero() || a.Language != "" {
 		f.Int(store.Unix(a.Ends))
+	}
+	if a.Language != "" {
+		f.String(a.Language)
 	}
 	return f
 }

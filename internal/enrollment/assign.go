@@ -7,6 +7,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/store"
 )
 
@@ -34,6 +35,6 @@ func (e *Enrollments) AssignTx(ctx context.Context, tx *store.Tx, account direct
 	if err != nil {
 		return c, err
 	}
-	return c, e.tell(ctx, tx, account, "Something to sign in with was assigned to your account",
-		"\""+c.Label+"\" can now be used to sign in as "+account.Name+".")
+	return c, e.tell(ctx, tx, account, language.Say("Something to sign in with was assigned to your account"),
+		language.Say("\"%s\" can now be used to sign in as %s.", language.Word(c.Label), account.Name))
 }

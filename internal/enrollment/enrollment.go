@@ -16,7 +16,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +26,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/outbox"
 	"countersign/internal/prompt"
@@ -91,18 +91,19 @@ type Pieces struct {
 	Passes      *Passes
 	Keys        *Keys
 	Notices     *Notices
+	Languages   *Languages
 }
 
 // New makes the pieces.
 func New(p Parts) Pieces {
 	return Pieces{
 		Enrollments: newEnrollments(p), Listing: newListing(p), Changes: newChanges(p), Endings: newEndings(p),
-		PINs: newPINs(p), Passes: newPasses(p), Keys: newKeys(p), Notices: newNotices(p),
+		PINs: newPINs(p), Passes: newPasses(p), Keys: newKeys(p), Notices: newNotices(p), Languages: newLanguages(p),
 	}
 }
 
 // teller queues a notice to every address of an account: see [Notices.Tell].
-type teller func(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error
+type teller func(ctx context.Context, tx *store.Tx, account directory.Account, subject, what language.Sentence) error
 
 // Enrollments takes what people set up, and what is handed to them.
 type Enrollments struct {
@@ -365,13 +366,19 @@ func (e *Enrollments) keep(ctx context.Context, tx *store.Tx, g signin.Grant, p 
 		}
 	}
 	tx.Record(en)
-	what := "to sign in as"
+	what := lettersNew
 	if c.Traits.Has(assurance.Mailed) {
-		what = "from tomorrow on, beside a recovery code, to get back in as"
+		what = lettersMailed
 	}
-	return c, e.tell(ctx, tx, account, "A new way to sign in was added to your account",
-		fmt.Sprintf("%q (%s) can be used %s %s.", c.Label, e.describe(c).Title, what, account.Name))
+	return c, e.tell(ctx, tx, account, language.Say("A new way to sign in was added to your account"),
+		language.Say(what, language.Word(c.Label), language.Word(e.describe(c).Title), account.Name))
 }
+
+// What a new authenticator can be used for.
+const (
+	lettersNew    = "%q (%s) can be used to sign in as %s."
+	lettersMailed = "%q (%s) can be used from tomorrow on, beside a recovery code, to get back in as %s."
+)
 
 // calm ends an account's risk: whoever set a new password knows what nobody else does.
 func (e *Enrollments) calm(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {

@@ -2,10 +2,10 @@ package enrollment
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/store"
 )
@@ -21,7 +21,7 @@ func newNotices(p Parts) *Notices { return &Notices{people: p.Accounts, outbox: 
 
 // Tell queues the notice to every address of an account, inside the change that it tells
 // of, with what to do if it was not them.
-func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what string) error {
+func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Account, subject, what language.Sentence) error {
 	mails, err := n.people.Mails(ctx, tx, account.ID)
 	if err != nil {
 		return err
@@ -30,8 +30,8 @@ func (n *Notices) Tell(ctx context.Context, tx *store.Tx, account directory.Acco
 }
 
 // TellAt is Tell at these addresses: also where they are no longer the account's.
-func (n *Notices) TellAt(ctx context.Context, tx *store.Tx, account directory.Account, mails []string, subject, what string) error {
-	body := what + fmt.Sprintf("\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
-		notify.Moment(n.now()))
-	return n.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: subject, Body: body})
+func (n *Notices) TellAt(ctx context.Context, tx *store.Tx, account directory.Account, mails []string, subject, what language.Sentence) error {
+	body := language.Say("%s\n\nThis was done at %s.\n\nIf that was not you, sign in now, choose \"This was not me\" in your history, and tell your administrator.\n",
+		what, language.At(n.now()))
+	return n.outbox.QueueAll(ctx, tx, mails, n.outbox.Write(notify.Letter{Account: int64(account.ID), Language: account.Language, Subject: subject, Body: body}))
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -147,8 +147,8 @@ func (pn *PINs) Finish(ctx context.Context, g signin.Grant, secret, pin, again s
 		if err != nil {
 			return err
 		}
-		return pn.tell(ctx, tx, account, "The PIN of one of your tokens was changed",
-			fmt.Sprintf("%q has a new PIN, which is typed in front of its codes to sign in as %s.", c.Label, account.Name))
+		return pn.tell(ctx, tx, account, language.Say("The PIN of one of your tokens was changed"),
+			language.Say("%q has a new PIN, which is typed in front of its codes to sign in as %s.", c.Label, account.Name))
 	})
 }
 
@@ -172,8 +172,8 @@ func (pn *PINs) GiveTx(ctx context.Context, tx *store.Tx, account directory.Acco
 	if err := pn.rewrite(ctx, tx, c, next); err != nil {
 		return "", err
 	}
-	return pin, pn.tell(ctx, tx, account, "The PIN of one of your tokens was replaced",
-		fmt.Sprintf("An administrator gave %q of %s a new PIN. Change it under \"Ways to sign in\": until then it counts for nothing.", c.Label, account.Name))
+	return pin, pn.tell(ctx, tx, account, language.Say("The PIN of one of your tokens was replaced"),
+		language.Say("An administrator gave %q of %s a new PIN. Change it under \"Ways to sign in\": until then it counts for nothing.", c.Label, account.Name))
 }
 
 // ClearTx takes the PIN away in the same way.
@@ -191,6 +191,6 @@ func (pn *PINs) ClearTx(ctx context.Context, tx *store.Tx, account directory.Acc
 	if err := pn.rewrite(ctx, tx, c, next); err != nil {
 		return err
 	}
-	return pn.tell(ctx, tx, account, "The PIN of one of your tokens was taken away",
-		fmt.Sprintf("An administrator took away the PIN of %q. Its codes alone are typed now to sign in as %s.", c.Label, account.Name))
+	return pn.tell(ctx, tx, account, language.Say("The PIN of one of your tokens was taken away"),
+		language.Say("An administrator took away the PIN of %q. Its codes alone are typed now to sign in as %s.", c.Label, account.Name))
 }

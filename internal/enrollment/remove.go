@@ -2,7 +2,6 @@ package enrollment
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -51,8 +51,8 @@ func (ch *Changes) Remove(ctx context.Context, g signin.Grant, id assurance.Cred
 		if err != nil {
 			return err
 		}
-		return ch.tell(ctx, tx, account, "A way to sign in was removed from your account",
-			fmt.Sprintf("%q (%s) can no longer be used to sign in as %s.", gone.Label, ch.describe(gone).Title, account.Name))
+		return ch.tell(ctx, tx, account, language.Say("A way to sign in was removed from your account"),
+			language.Say("%q (%s) can no longer be used to sign in as %s.", language.Word(gone.Label), language.Word(ch.describe(gone).Title), account.Name))
 	})
 }
 

@@ -17,7 +17,6 @@ package incident
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"strconv"
 	"time"
@@ -27,6 +26,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -164,7 +164,7 @@ func (i *Incidents) disablePassword(ctx context.Context, tx *store.Tx, account a
 
 // tellAdministrators tells whoever administers, and whose account it is.
 func (i *Incidents) tellAdministrators(ctx context.Context, tx *store.Tx, about directory.Account, passwordOff bool) error {
-	password := "their password was switched off"
+	password := language.Word("their password was switched off")
 	if !passwordOff {
 		password = "no password was switched off: they have none, it was off already, or nobody else could administer then"
 	}
@@ -173,8 +173,8 @@ func (i *Incidents) tellAdministrators(ctx context.Context, tx *store.Tx, about 
 		return err
 	}
 	for _, m := range append(members, about) {
-		err := i.notices.Tell(ctx, tx, m, "Somebody reports a sign-in that was not theirs",
-			fmt.Sprintf("%s reports that something in their history was not them. Their other sessions were ended; %s.", about.Name, password))
+		err := i.notices.Tell(ctx, tx, m, language.Say("Somebody reports a sign-in that was not theirs"),
+			language.Say("%s reports that something in their history was not them. Their other sessions were ended; %s.", about.Name, password))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package language
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/text/language"
@@ -21,7 +22,7 @@ func NewShelf(first string, more ...*Language) (*Shelf, error) {
 		i := at(all, l.Tag())
 		switch {
 		case l.Tag() == "en":
-			return nil, fmt.Errorf("language: English is the language of the texts themselves, and has no file")
+			return nil, errors.New("English is the language of the texts themselves, and has no file")
 		case i < 0:
 			all = append(all, l)
 		default:
@@ -33,7 +34,7 @@ func NewShelf(first string, more ...*Language) (*Shelf, error) {
 	}
 	i := at(all, first)
 	if i < 0 {
-		return nil, fmt.Errorf("language: there is no language %q here; name its file in languages", first)
+		return nil, fmt.Errorf("there is no language %q here; name its file in languages", first)
 	}
 	s := &Shelf{all: append([]*Language{all[i]}, append(all[:i:i], all[i+1:]...)...)}
 	var tags []language.Tag

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/store"
 )
 
@@ -24,6 +25,31 @@ type Outbox struct {
 	keys *keyring.Keyring
 	now  func() time.Time
 	own  queued
+	in   *language.Shelf // nil is English
+}
+
+// Speaking gives the Outbox the languages that it writes in. Without them it writes English.
+func (o *Outbox) Speaking(in *language.Shelf) *Outbox {
+	o.in = in
+	return o
+}
+
+// Letter is a notice that is not written in a language yet.
+type Letter struct {
+	Account int64
+	// Language is the tag of the account's; without it, and where it is not there, the letter
+	// is in the installation's own.
+	Language      string
+	Subject, Body language.Sentence
+}
+
+// Write writes a letter. Its address is added by whoever queues it.
+func (o *Outbox) Write(l Letter) Notice {
+	in := language.English()
+	if o.in != nil {
+		in, _ = o.in.By(l.Language)
+	}
+	return Notice{Account: l.Account, Subject: in.Tell(l.Subject), Body: in.Tell(l.Body)}
 }
 
 // NewOutbox makes one. What was queued before a restart it knows by number.

@@ -6,6 +6,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/store"
 )
 
@@ -54,8 +55,8 @@ func (gs *Grants) Misused(ctx context.Context, g *Given, by, reason string) erro
 		if err := tx.Record(en); err != nil || gs.tell == nil {
 			return err
 		}
-		return gs.tell(ctx, tx, g.Account, "An application's access was ended",
-			"Your access by "+g.Client+" was ended: what lets it act for you was used by somebody else as well, or twice. Sign in to it again.")
+		return gs.tell(ctx, tx, g.Account, language.Say("An application's access was ended"),
+			language.Say("Your access by %s was ended: what lets it act for you was used by somebody else as well, or twice. Sign in to it again.", g.Client))
 	})
 }
 

@@ -27,6 +27,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -47,7 +48,7 @@ type Parts struct {
 	Sessions Sessions
 	// Tell tells an account's owner of misuse, inside the change that records it; nil tells
 	// nobody.
-	Tell func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what string) error
+	Tell func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
 	Now  func() time.Time
 }
 
@@ -56,7 +57,7 @@ type Grants struct {
 	db       *store.DB
 	keys     *keyring.Keyring
 	sessions Sessions
-	tell     func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what string) error
+	tell     func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
 	now      func() time.Time
 }
 

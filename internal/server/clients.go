@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/language"
 	"countersign/internal/oauth"
 	"countersign/internal/signingkey"
 	"countersign/internal/store"
@@ -20,7 +21,7 @@ func (in *Installation) openClients(now func() time.Time) {
 
 // tellOwner tells an account's owner of something that happened to it, inside the change that
 // records it.
-func (in *Installation) tellOwner(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what string) error {
+func (in *Installation) tellOwner(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error {
 	a, err := in.Accounts.Get(ctx, tx, account)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/authenticator/pin"
 	"countersign/internal/config"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
@@ -39,8 +40,10 @@ type Settings struct {
 	More         []Kind        // of authenticators, beside those there are
 	Passkeys     passkey.Options
 	Cards        *Cards
-	SMS          *notify.Gateway // nil is none
-	Mails        bool            // there is a mail server
+	// Languages are what people are spoken to in; nil is English and German.
+	Languages *language.Shelf
+	SMS       *notify.Gateway // nil is none
+	Mails     bool            // there is a mail server
 	// Mail is the mail server as it is configured at this moment; nil is none.
 	Mail      func() config.Mail
 	Demo      bool // it is a demonstration's: nothing else is opened
@@ -97,6 +100,9 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 		PerInstallation: l.PerInstallation, Tries: l.Tries, Attempt: d(l.Attempt), Dormant: d(l.Dormant), Quarantine: d(l.Quarantine),
 		Unanswered: l.Unanswered, PushSoon: l.PushSoon, PushDaily: l.PushDaily}
 	s.Mails = c.Mail.Server != ""
+	if s.Languages, err = LanguagesOf(c, log); err != nil {
+		return Settings{}, err
+	}
 	s.Sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
 	if s.Quiet, err = quietOf(c.Push.QuietHours); err != nil {
 		return Settings{}, err

@@ -213,6 +213,8 @@ func (r *Rules) currentIn(ctx context.Context, from store.Reader) (*policy.Polic
 type Administrator struct {
 	Name string
 	ID   assurance.AccountID
+	// Language is that of their account, as [directory.Account] has it.
+	Language string
 	// Able says that policy would let them administer with what they have.
 	Able bool
 	// Dormant is when they cease to be able unless they sign in before, and Ends when they
@@ -278,7 +280,7 @@ func (a *administration) list(ctx context.Context, r store.Reader) ([]Administra
 	now := a.now()
 	var out []Administrator
 	for _, s := range all {
-		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Able: a.judge.able(p, s), Dormant: now.Add(a.dormant - s.account.Idle(now)), Ends: s.account.Ends})
+		out = append(out, Administrator{Name: s.account.Name, ID: s.account.ID, Language: s.account.Language, Able: a.judge.able(p, s), Dormant: now.Add(a.dormant - s.account.Idle(now)), Ends: s.account.Ends})
 	}
 	return out, nil
 }

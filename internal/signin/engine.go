@@ -16,6 +16,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/outbox"
 	"countersign/internal/prompt"
@@ -162,7 +163,7 @@ func (e *Engine) makePieces(p Parts, made *Pieces) error {
 	there, err := approval.New(approval.Parts{DB: p.DB, Keys: p.Keys, Accounts: p.Accounts, Credentials: p.Credentials, Throttle: e.throttle, Limits: p.Limits, Kinds: e.kinds,
 		Quiet: p.Quiet, ApproveAt: p.ApproveAt, Disown: p.Disown, Now: p.Now, Log: p.Log, SwitchOff: owners.switchOff, Bars: e.judge.setting.bars,
 		CountStranger: e.strangers.Count, RecordStranger: e.strangers.record,
-		Tell: func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body string) error {
+		Tell: func(ctx context.Context, tx *store.Tx, account directory.Account, subject, body language.Sentence) error {
 			return owners.tell(ctx, tx, account, notice{subject, body})
 		}})
 	if err != nil {

@@ -50,7 +50,7 @@ func fill(at *attempt, d decision, now time.Time) (Grant, error) {
 		return Grant{}, failure.New(failure.Internal, "a grant was requested without a decision")
 	}
 	g := &grant{
-		account: d.account.ID, handle: d.account.Handle, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, groups: d.account.Groups,
+		account: d.account.ID, handle: d.account.Handle, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, language: d.account.Language, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
 		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now, begun: at.Created,
 		lapses: d.requirement.Lapses(d.evidence, now),

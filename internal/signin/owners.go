@@ -23,7 +23,7 @@ func (p Parts) owners() owners { return owners{p.Accounts, p.Credentials, p.Outb
 
 // notified reports whether an owner was told the same within so long.
 func (o owners) notified(ctx context.Context, r store.Reader, account directory.Account, n notice, within time.Duration) (bool, error) {
-	return o.outbox.Notified(ctx, r, notify.Notice{Account: int64(account.ID), Subject: n.subject}, o.now().Add(-within))
+	return o.outbox.Notified(ctx, r, o.outbox.Write(n.to(account)), o.now().Add(-within))
 }
 
 // tell queues a notice to every verified address of the account, unless
@@ -40,7 +40,7 @@ func (o owners) tell(ctx context.Context, tx *store.Tx, account directory.Accoun
 	if err != nil {
 		return err
 	}
-	return o.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(account.ID), Subject: n.subject, Body: n.body})
+	return o.outbox.QueueAll(ctx, tx, mails, o.outbox.Write(n.to(account)))
 }
 
 // switchOff disables an authenticator, and reports whether it was active.

@@ -225,6 +225,7 @@ type grant struct {
 	name        string
 	display     string
 	mail        string
+	language    string
 	groups      []string
 	application string
 	action      string
@@ -258,6 +259,10 @@ func (g Grant) Name() string { return g.read().name }
 
 // Display is the person's name for people to read; it may be empty.
 func (g Grant) Display() string { return g.read().display }
+
+// Language is the tag of the language in which the account is written to; empty is the
+// installation's own.
+func (g Grant) Language() string { return g.read().language }
 
 // Mail is the first verified mail address, or empty.
 func (g Grant) Mail() string { return g.read().mail }

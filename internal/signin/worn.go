@@ -7,6 +7,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
 	"countersign/internal/ticket"
@@ -48,30 +49,30 @@ func (x *examiner) tellGuessed(ctx context.Context, tx *store.Tx, at *attempt, q
 	if err != nil || told {
 		return err
 	}
-	n.body += "\nThe last wrong answer came " + fromWhere(at) + ".\n"
+	n.body = language.Say("%s\nThe last wrong answer came %s.\n", n.body, fromWhere(at))
 	if q.budget.Side() == throttle.Stranger || q.budget.Side() == throttle.Gateway {
-		n.body += "\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n"
+		n.body = language.Say("%s\nWhere you were let in before, in the browsers that you signed in with, and with a passkey you can sign in as always.\n", n.body)
 	}
 	if x.openAt != "" && q.budget.Side() != throttle.InBrowser {
 		code, err := x.tickets.IssueTx(ctx, tx, ticket.Spec{Kind: openingKind, Owner: int64(q.account.ID), Lifetime: openingLife})
 		if err != nil {
 			return err
 		}
-		n.body += "To sign in from anywhere else, open this link first, in the browser that you want to use, within seven days:\n\n" + x.openAt + "?code=" + code +
-			"\n\nIt lets nobody in. It tells us that this browser is yours, so that you need not wait behind whoever guesses. Do not pass it on.\n"
+		n.body = language.Say("%sTo sign in from anywhere else, open this link first, in the browser that you want to use, within seven days:\n\n%s\n\n"+
+			"It lets nobody in. It tells us that this browser is yours, so that you need not wait behind whoever guesses. Do not pass it on.\n", n.body, x.openAt+"?code="+code)
 	}
 	return x.owners.tell(ctx, tx, q.account, n)
 }
 
 // fromWhere says where an attempt comes from, for people to read.
-func fromWhere(at *attempt) string {
+func fromWhere(at *attempt) language.Sentence {
 	switch {
 	case at.Source.IsValid():
-		return "from " + audit.AddressText(at.Source)
+		return language.Say("from %s", audit.AddressText(at.Source))
 	case at.Partner != "":
-		return "by " + at.Partner + ", which does not tell from where"
+		return language.Say("by %s, which does not tell from where", at.Partner)
 	}
-	return "from an unknown address"
+	return language.Say("from an unknown address")
 }
 
 // reopen opens what is closed of an account, because two factors were shown just now.

@@ -99,6 +99,7 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table quiet drop column mac",
 		"alter table session drop column mac",
 		"alter table account drop column ends",
+		"alter table account drop column language",
 		"drop index notice_address",
 		"alter table notice drop column fill",
 		"drop table destination",

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -157,7 +158,7 @@ func (h *Hands) revoke(ctx context.Context, tx *store.Tx, owner directory.Accoun
 	if err := h.endings.RevokeTx(ctx, tx, &c, directory.ByAdministrator, int64(by)); err != nil {
 		return err
 	}
-	return h.notices.Tell(ctx, tx, owner, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", c.Label, owner.Name))
+	return h.notices.Tell(ctx, tx, owner, language.Say("A way to sign in was revoked"), language.Say("%q can no longer be used to sign in as %s.", language.Word(c.Label), owner.Name))
 }
 
 // PutTx says what becomes of a token of TakeBackIn: [Lost], [Returned] or [Revoked]. One

@@ -3,7 +3,6 @@ package account
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -61,7 +61,7 @@ func (c *Rename) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, erro
 				return d, was{}, err
 			}
 			now, err := a.people.Rename(ctx, tx, d.ID, c.To)
-			return now, was{"name", d.Name, now.Name}, err
+			return now, was{nameChanged, d.Name, now.Name}, err
 		}})
 }
 
@@ -111,7 +111,7 @@ func (c *SetDisplay) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, 
 	return a.edit(ctx, g, edit{event: "account.display-set", name: c.Name, reason: c.Reason, subject: "Your account is called something else",
 		do: func(tx *store.Tx, d directory.Account) (directory.Account, was, error) {
 			now, err := a.people.SetDisplay(ctx, tx, d.ID, c.Display)
-			return now, was{"display name", d.Display, now.Display}, err
+			return now, was{displayChanged, d.Display, now.Display}, err
 		}})
 }
 
@@ -157,7 +157,7 @@ func (c *SetMail) Do(ctx context.Context, a *editDesk, g signin.Grant) (any, err
 			if err != nil {
 				return d, was{}, err
 			}
-			return now, was{"mail", strings.Join(before, ", "), now.Mail}, a.under.helpTx(ctx, tx, d.ID)
+			return now, was{mailChanged, strings.Join(before, ", "), now.Mail}, a.under.helpTx(ctx, tx, d.ID)
 		}})
 }
 
@@ -167,12 +167,19 @@ type edit struct {
 	do                           func(tx *store.Tx, d directory.Account) (directory.Account, was, error)
 }
 
-// was is what was changed, before and after.
+// What the owner is told of each change: by whom, of which account, from what, and to what.
+const (
+	nameChanged    = "%s changed the name of the account %s from %s to %s."
+	displayChanged = "%s changed the display name of the account %s from %s to %s."
+	mailChanged    = "%s changed the mail of the account %s from %s to %s."
+)
+
+// was is what was changed, as one of these texts, before and after.
 type was struct{ what, before, after string }
 
 // told are the words for the owner.
-func (w was) told(by, account string) string {
-	return fmt.Sprintf("%s changed the %s of the account %s from %s to %s.", by, w.what, account, text.Quote(w.before), text.Quote(w.after))
+func (w was) told(by, account string) language.Sentence {
+	return language.Say(w.what, by, account, text.Quote(w.before), text.Quote(w.after))
 }
 
 // orNone is what is said where there was or is nothing.
@@ -202,7 +209,7 @@ func (a *editDesk) edit(ctx context.Context, g signin.Grant, e edit) (any, error
 		}
 		w.before, w.after = orNone(w.before), orNone(w.after)
 		detail["before"], detail["after"] = w.before, w.after
-		if err := a.tell(ctx, tx, mails, d, e.subject, w.told(g.Name(), before.Name)); err != nil {
+		if err := a.tell(ctx, tx, mails, d, language.Say(e.subject), w.told(g.Name(), before.Name)); err != nil {
 			return err
 		}
 		if d, err = a.people.Get(ctx, tx, d.ID); err != nil {
@@ -214,7 +221,7 @@ func (a *editDesk) edit(ctx context.Context, g signin.Grant, e edit) (any, error
 	return out, err
 }
 
-func (a *editDesk) tell(ctx context.Context, tx *store.Tx, old []string, d directory.Account, subject, what string) error {
+func (a *editDesk) tell(ctx context.Context, tx *store.Tx, old []string, d directory.Account, subject, what language.Sentence) error {
 	now, err := a.people.Mails(ctx, tx, d.ID)
 	if err != nil {
 		return err

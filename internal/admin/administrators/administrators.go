@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -146,8 +147,8 @@ func (a *Administrators) warnOne(ctx context.Context, one signin.Administrator) 
 		if err != nil {
 			return err
 		}
-		body := fmt.Sprintf(what.body, one.Name, notify.Moment(one.Until().In(a.now().Location())), a.publicURL)
-		if err := a.outbox.QueueAll(ctx, tx, mails, notify.Notice{Account: int64(one.ID), Subject: what.subject, Body: body}); err != nil {
+		body := language.Say(what.body, one.Name, language.At(one.Until().In(a.now().Location())), a.publicURL.String())
+		if err := a.outbox.QueueAll(ctx, tx, mails, a.outbox.Write(notify.Letter{Account: int64(one.ID), Language: one.Language, Subject: language.Say(what.subject), Body: body})); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: what.event, Outcome: audit.OK, Account: int64(one.ID), AccountName: one.Name,

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/text"
@@ -108,7 +109,7 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if credential.Lost() {
 			label = "Something that is missing in the database"
 		}
-		return a.notices.Tell(ctx, tx, d, "A way to sign in was revoked", fmt.Sprintf("%q can no longer be used to sign in as %s.", label, d.Name))
+		return a.notices.Tell(ctx, tx, d, language.Say("A way to sign in was revoked"), language.Say("%q can no longer be used to sign in as %s.", language.Word(label), d.Name))
 	})
 	return map[string]string{"revoked": c.Account}, err
 }

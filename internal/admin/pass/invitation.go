@@ -18,6 +18,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -207,7 +208,9 @@ func (i *Invitations) mailTx(ctx context.Context, tx *store.Tx, d directory.Acco
 	if sent >= mostMails {
 		return failure.Refuse("too-many-mails", fmt.Sprintf("%s was sent %d invitations within a day. Wait until tomorrow, or print a letter.", text.Name(k.Mail), mostMails))
 	}
-	return i.outbox.Queue(ctx, tx, notify.Notice{Account: int64(d.ID), Address: k.Mail, Subject: "Set up how you sign in at " + i.publicURL.Hostname(), Body: i.mailText(d, k), Fill: k.Serial})
+	mail := i.outbox.Write(i.letter(d, k))
+	mail.Address, mail.Fill = k.Mail, k.Serial
+	return i.outbox.Queue(ctx, tx, mail)
 }
 
 // Fill completes the mail of an invitation with its link, as it is sent. One that would not
@@ -309,7 +312,7 @@ func (i *Invitations) Open(ctx context.Context, code string, source netip.Addr) 
 			return err
 		}
 		if k.Opens == 1 {
-			if err := i.notices.Tell(ctx, tx, d, "Your invitation was opened", fmt.Sprintf("Somebody opened the invitation of the account %s, from %s. It gives a pass that is good once and for an hour.", d.Name, k.Source)); err != nil {
+			if err := i.notices.Tell(ctx, tx, d, language.Say("Your invitation was opened"), language.Say("Somebody opened the invitation of the account %s, from %s. It gives a pass that is good once and for an hour.", d.Name, k.Source)); err != nil {
 				return err
 			}
 		}

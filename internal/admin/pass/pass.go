@@ -20,6 +20,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/notify"
 	"countersign/internal/recovery"
 	"countersign/internal/signin"
@@ -146,8 +147,8 @@ func (c *Issue) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return err
 		}
 		pass.Hint = beside
-		return a.notices.Tell(ctx, tx, d, "A temporary access pass was issued for your account",
-			fmt.Sprintf("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
+		return a.notices.Tell(ctx, tx, d, language.Say("A temporary access pass was issued for your account"),
+			language.Say("%s issued a pass with which %s can set up a way to sign in. It is good once.", issuer.Name, d.Name))
 	})
 	return pass, err
 }

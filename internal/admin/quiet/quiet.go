@@ -12,6 +12,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 )
@@ -71,7 +72,7 @@ func (c *Clear) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if !there {
 			return failure.At("account", failure.New(failure.Conflict, "%s has set no quiet hours.", d.Name))
 		}
-		return a.notices.Tell(ctx, tx, d, "Your quiet hours were taken away", "An administrator took your quiet hours away, so that your app is woken as everybody's is.")
+		return a.notices.Tell(ctx, tx, d, language.Say("Your quiet hours were taken away"), language.Say("An administrator took your quiet hours away, so that your app is woken as everybody's is."))
 	})
 	return map[string]string{"cleared": d.Name}, err
 }

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/session"
 	"countersign/internal/store"
 )
@@ -58,8 +58,8 @@ func (a *Local) Recover(ctx context.Context, name, reason string, forgotten bool
 		is := false
 		for _, m := range members {
 			is = is || m.ID == d.ID
-			if err := a.notices.Tell(ctx, tx, m, "An administrator's account was recovered on the server itself",
-				fmt.Sprintf("Somebody with access to the machine issued a pass for %s. The reason they gave: %s", d.Name, reason)); err != nil {
+			if err := a.notices.Tell(ctx, tx, m, language.Say("An administrator's account was recovered on the server itself"),
+				language.Say("Somebody with access to the machine issued a pass for %s. The reason they gave: %s", d.Name, reason)); err != nil {
 				return err
 			}
 		}

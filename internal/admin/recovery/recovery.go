@@ -17,6 +17,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -421,8 +422,8 @@ func (a *stopDesk) tellStopped(ctx context.Context, tx *store.Tx, by, about dire
 		}
 	}
 	for _, one := range told {
-		err := a.notices.Tell(ctx, tx, one, "A recovery was stopped",
-			fmt.Sprintf("%s stopped the recovery of %s. The reason they gave: %s", by.Name, about.Name, text.Quote(reason)))
+		err := a.notices.Tell(ctx, tx, one, language.Say("A recovery was stopped"),
+			language.Say("%s stopped the recovery of %s. The reason they gave: %s", by.Name, about.Name, text.Quote(reason)))
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/setup"
+	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/language"
 	"countersign/internal/prompt"
@@ -42,6 +43,7 @@ type Parts struct {
 	Welcomes      *pass.Passes
 	Invitations   *pass.Invitations
 	Setup         *setup.Setup
+	Languages     *enrollment.Languages
 	Requests      *recovery.Requests
 	Openings      *recovery.Openings
 	Passes        *recovery.Passes
@@ -58,7 +60,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
@@ -72,6 +74,7 @@ type player struct {
 	sessions      *session.Sessions
 	endings       *session.Endings
 	continuations *session.Continuations
+	languages     *enrollment.Languages
 	pages         *look.Set
 }
 
@@ -95,7 +98,6 @@ func (c *player) routes() []look.Route {
 		{Pattern: "GET " + OpenPath, Demand: look.Public(), Handler: c.opening},
 		{Pattern: "POST " + OpenPath, Demand: look.Public(), Handler: c.open},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
-		{Pattern: "POST /language", Demand: look.Public(), Handler: c.language},
 	}
 }
 
@@ -378,6 +380,9 @@ func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Conti
 		return err
 	}
 	if err := c.begin(w, r, g); err != nil {
+		return err
+	}
+	if err := c.written(w, r, e, g); err != nil {
 		return err
 	}
 	return c.leave(w, r, e)

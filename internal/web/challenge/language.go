@@ -2,14 +2,19 @@ package challenge
 
 import (
 	"net/http"
+
+	"countersign/internal/session"
+	"countersign/internal/signin"
 )
 
-// language keeps the language that somebody chose in the foot of a page, and goes back there.
-func (c *player) language(w http.ResponseWriter, r *http.Request) error {
-	in, err := c.look.Chosen(r)
-	if err != nil {
-		return err
+// written has a browser without a choice of its own use that of the account. Whoever begins to
+// set up is written to in the language that they read then, if nobody chose another before.
+func (c *player) written(w http.ResponseWriter, r *http.Request, e session.Continuation, g signin.Grant) error {
+	switch {
+	case g.Language() == "" && welcomes(e):
+		return c.languages.Set(r.Context(), g, c.look.Language(r).Tag())
+	case g.Language() != "" && !c.look.Prefers(r):
+		c.look.Prefer(w, g.Language())
 	}
-	c.look.Prefer(w, in.Tag())
-	return c.look.Return(w, r)
+	return nil
 }

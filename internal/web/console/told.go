@@ -103,6 +103,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"alarm.set-up-row-missing":          "The row is gone that says that this installation was set up",
 	"installation.administered":         "{who} could administer, so that set-up is over for good",
 	"installation.set-up-closed":        "Set-up was closed for good",
+	"account.language-set":              "{who} chose a language: {detail.language}",
 	"push.quiet-hours":                  "{who} set quiet hours: {detail.hours}",
 	"admin.refused":                     "{by} tried {detail.wanted} with an approval for {detail.granted}",
 	"command.refused":                   "{by} was refused {action} on {who}: {reason}",

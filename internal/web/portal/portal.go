@@ -48,6 +48,7 @@ type Parts struct {
 	Setup       *setup.Setup
 	Log         *logs.Log
 	Doors       *protocol.Doors
+	Languages   *enrollment.Languages
 }
 
 // Portal serves the pages.
@@ -67,6 +68,7 @@ type Portal struct {
 	stops     *recovery.Stops
 	incidents *incident.Incidents
 	setup     *setup.Setup
+	languages *enrollment.Languages
 }
 
 // New prepares the pages.
@@ -74,7 +76,7 @@ func New(p Parts) *Portal {
 	fr := &frame{browser: p.Browser, look: p.Look, listing: p.Listing, pages: p.Look.Load(files)}
 	return &Portal{
 		frame: fr, doors: &applications{fr, p.Doors}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs},
-		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup,
+		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup, languages: p.Languages,
 	}
 }
 
@@ -101,6 +103,7 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/approve", Demand: look.Session(), Handler: p.approvals.number},
 		{Pattern: "POST /account/approve", Demand: look.Session(), Handler: p.approvals.found},
 		{Pattern: "POST /account/refuse", Demand: look.Session(), Handler: p.approvals.refuse},
+		{Pattern: "POST /language", Demand: look.Public(), Handler: p.language},
 		{Pattern: "POST /account/stop-recovery", Demand: look.Session(), Handler: p.stopRecovery},
 		{Pattern: "POST /account/end-session", Demand: look.Session(), Handler: p.endSession},
 	}
