@@ -227,6 +227,19 @@ func Eval[T any](b *Browser, js string) T {
 // pixels, in dark or in light colours. The folder is made.
 func (b *Browser) Screenshot(path string, width int, dark bool) {
 	b.t.Helper()
+	b.Window(width, dark)
+	picture := read(b, chromedp.FullScreenshot(100))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Window makes the window so wide, in CSS pixels, and asks pages for dark or for light colours.
+func (b *Browser) Window(width int, dark bool) {
+	b.t.Helper()
 	scheme := "light"
 	if dark {
 		scheme = "dark"
@@ -237,11 +250,4 @@ func (b *Browser) Screenshot(path string, width int, dark bool) {
 		})
 		return err
 	}))
-	picture := read(b, chromedp.FullScreenshot(100))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, picture, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
 }
