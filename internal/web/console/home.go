@@ -6,6 +6,7 @@ import (
 	"countersign/internal/admin/account"
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/overview"
+	"countersign/internal/audit"
 	"countersign/internal/web/look"
 )
 
@@ -78,7 +79,10 @@ func (p *homePage) show(v *visit) error {
 	for _, a := range alarms.Alarms[:min(len(alarms.Alarms), 5*mostShown)] {
 		view.Tampered = append(view.Tampered, tamperedRow{a})
 	}
-	lately := slices.DeleteFunc(o.Lately, asked)
+	// Alarms stand above, and an entry is on a page once.
+	lately := slices.DeleteFunc(o.Lately, func(e audit.Entry) bool {
+		return asked(e) || slices.ContainsFunc(o.Raised, func(a audit.Entry) bool { return a.Seq == e.Seq })
+	})
 	view.Refusals = tellAll(v.desk.look, lately[:min(len(lately), mostShown)])
 	return v.show(sheet{template: "home", title: "Overview", here: homePath, data: view})
 }
