@@ -30,6 +30,8 @@ type Terms struct {
 	Refresh bool
 	// Scopes are those of the access token, among the grant's.
 	Scopes []string
+	// Key is the thumbprint of the key that the tokens are bound to; empty is none.
+	Key string
 }
 
 var (
@@ -115,6 +117,8 @@ type Access struct {
 	// Scopes are those of this token, Until is when it ends.
 	Scopes []string
 	Until  time.Time
+	// Key is the thumbprint of the key that this token is bound to; empty is none.
+	Key string
 }
 
 // ByAccess returns the grant of an access token, and what that token is good for.
@@ -130,7 +134,7 @@ func (gs *Grants) ByAccess(ctx context.Context, token string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	return Access{Given: g, Scopes: strings.Fields(c.scopes), Until: c.until}, nil
+	return Access{Given: g, Scopes: strings.Fields(c.scopes), Until: c.until, Key: c.key}, nil
 }
 
 var (
@@ -156,6 +160,7 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 		event = "client.refreshed"
 	}
 	now.step++
+	now.Key = t.Key
 	if err := gs.seal(&now); err != nil {
 		return Tokens{}, err
 	}
@@ -181,7 +186,7 @@ func (gs *Grants) tokens(g *Given, t Terms) Tokens {
 	if until.After(g.Expires) {
 		until = g.Expires
 	}
-	out := Tokens{Lasts: until.Sub(gs.now()).Truncate(time.Second), Access: gs.token(accessKind, claim{id: g.ID, step: g.step, until: until, scopes: strings.Join(t.Scopes, " ")})}
+	out := Tokens{Lasts: until.Sub(gs.now()).Truncate(time.Second), Access: gs.token(accessKind, claim{id: g.ID, step: g.step, until: until, scopes: strings.Join(t.Scopes, " "), key: t.Key})}
 	if t.Refresh {
 		out.Refresh = gs.token(refreshKind, claim{id: g.ID, step: g.step, until: g.Expires})
 	}

@@ -89,6 +89,9 @@ type Spec struct {
 	// before which nothing counted when the code was issued; zero is no such moment.
 	Raise *assurance.Requirement `json:"raise,omitempty"`
 	Since time.Time              `json:"since,omitzero"`
+	// Key is the thumbprint of the key that tokens are bound to (RFC 9449), or empty: first of
+	// that which the code was asked for with, then of that which the last tokens were.
+	Key string `json:"key,omitempty"`
 	// Offline says that refresh tokens live on without the session, for Lasts; otherwise they
 	// end with it.
 	Offline bool `json:"offline,omitempty"`

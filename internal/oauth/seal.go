@@ -136,14 +136,18 @@ const (
 // tokenMost is how long a token of ours can be. Anything longer is looked at no further.
 const tokenMost = 512
 
-// claim is what a token says: its row, its step, and of an access token until when it is good
-// and for what.
+// claim is what a token says: its row, its step, and of an access token until when it is good,
+// for what, and with which key.
 type claim struct {
 	id     []byte
 	step   int64
 	until  time.Time
 	scopes string
+	key    string
 }
+
+// keyMark stands between the scopes and the key: no scope has it (RFC 6749 section 3.3).
+const keyMark = "\x00"
 
 func tokenPlace(kind string) keyring.AAD { return keyring.AAD{Table: table, Column: kind} }
 
@@ -152,6 +156,9 @@ func (gs *Grants) token(kind string, c claim) string {
 	plain = binary.AppendVarint(plain, c.step)
 	plain = binary.AppendVarint(plain, store.Unix(c.until))
 	plain = append(plain, c.scopes...)
+	if c.key != "" {
+		plain = append(append(plain, keyMark...), c.key...)
+	}
 	return base64.RawURLEncoding.EncodeToString(gs.keys.Seal(keyring.OAuth, tokenPlace(kind), plain))
 }
 
@@ -179,6 +186,7 @@ func (gs *Grants) claimOf(kind, token string) (claim, error) {
 	if n <= 0 {
 		return claim{}, over
 	}
-	c.until, c.scopes = store.Time(until), string(rest[n:])
+	c.until = store.Time(until)
+	c.scopes, c.key, _ = strings.Cut(string(rest[n:]), keyMark)
 	return c, nil
 }

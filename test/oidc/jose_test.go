@@ -453,7 +453,7 @@ func TestSignedRequests(t *testing.T) {
 }
 
 // A client of the FAPI 2.0 profile pushes, proves itself by a key of the strong algorithms, and
-// calls us by our one name.
+// calls us by our one name; its tokens are bound to a key.
 func TestTheFAPIProfile(t *testing.T) {
 	w := servertest.NewWorld(t)
 	ada := w.EnrollCodes("ada")
@@ -485,8 +485,11 @@ func TestTheFAPIProfile(t *testing.T) {
 	if to.Host != "bank.example.test" || to.Query().Get("code") == "" || to.Query().Get("iss") != w.Base {
 		t.Fatalf("it goes to %v", to)
 	}
-	status, got = bank.post(t, "/oidc/token", bank.byAssertion(to.Query().Get("code"), key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)))
-	if status != 200 {
+	code := to.Query().Get("code")
+	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)))
+	fails(t, "tokens that are bound to nothing", status, got, "invalid_dpop_proof")
+	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)), "DPoP", newHolder(t, w).proof("POST", "/oidc/token"))
+	if status != 200 || got["token_type"] != "DPoP" {
 		t.Errorf("%d %v", status, got)
 	}
 	if to := where(p, bank.begin()); to.Query().Get("error") != "invalid_request" {

@@ -196,7 +196,7 @@ func used(methods, amr []string) bool {
 
 // give issues a code for a grant, and sends the browser back with it.
 func (p *front) give(w http.ResponseWriter, r *http.Request, q request, wish wish, g signin.Grant) {
-	code, err := p.grants.Begin(r.Context(), g, oauth.Spec{Redirect: q.redirect, Challenge: q.challenge, Scopes: q.scopes, Nonce: q.nonce,
+	code, err := p.grants.Begin(r.Context(), g, oauth.Spec{Redirect: q.redirect, Challenge: q.challenge, Key: q.key, Scopes: q.scopes, Nonce: q.nonce,
 		Wanted: wish.wanted, Raise: wish.raise, Since: wish.since, IDClaims: q.idClaims, UserClaims: q.userClaims,
 		Offline: slices.Contains(q.scopes, scopeOffline), Lasts: q.lasts()})
 	if err != nil {

@@ -37,7 +37,7 @@ func form() []protocol.Group {
 			{Name: "runs", Label: "Where it runs", Choices: []protocol.Choice{{Value: "", Text: "On a server, or in the browser"}, {Value: RunsNative, Text: "On people's own machines: a loopback address may have any port"}}},
 			{Name: "consent", Label: "Consent", Choices: []protocol.Choice{{Value: "", Text: "It is one of ours: nobody is asked"}, {Value: AsksConsent, Text: "It is somebody else's: people are asked what it may know"}}},
 			{Name: "requests", Label: "Its requests", Choices: []protocol.Choice{{Value: "", Text: "Come in the browser's address"}, {Value: Pushed, Text: "Must be pushed (PAR)"}, {Value: Signed, Text: "Must be signed"}}},
-			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key, pushed requests, strict algorithms"}}},
+			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key, pushed requests, bound tokens, strict algorithms"}}},
 		}},
 		{Legend: "What it gets", Folded: true, Fields: []protocol.Field{
 			{Name: "acr", Label: "At least", Help: "What every sign-in to it must reach, beside the policy: phr is a passkey or a smart card.", Choices: classChoices()},
@@ -46,6 +46,7 @@ func form() []protocol.Group {
 			{Name: "id_token_algorithm", Label: "Signature of ID tokens", Choices: []protocol.Choice{{Value: "", Text: "ES256"}, {Value: "RS256", Text: "RS256, for applications that know nothing newer"}}},
 			{Name: "refresh", Label: "Refresh tokens", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: WithSession, Text: "As long as the person's session"}, {Value: Offline, Text: "For days, without a session"}}},
 			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
+			{Name: "sender_constrained", Label: "Its tokens", Choices: []protocol.Choice{{Value: "", Text: "Are bound to a key where it shows one (DPoP)"}, {Value: ByDPoP, Text: "Must be bound to a key (DPoP)"}, {Value: ByDPoPNonce, Text: "Must be bound to a key, with a nonce of ours in each proof"}}},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},

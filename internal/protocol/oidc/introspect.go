@@ -85,6 +85,7 @@ type shown struct {
 	given  *oauth.Given
 	scopes []string
 	until  time.Time
+	key    string
 	// refreshes says that it is a refresh token.
 	refreshes bool
 }
@@ -120,7 +121,7 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 func (p *desk) shown(ctx context.Context, asker client, token string) (shown, error) {
 	a, err := p.grants.ByAccess(ctx, token)
 	if err == nil {
-		return shown{given: a.Given, scopes: a.Scopes, until: a.Until}, nil
+		return shown{given: a.Given, scopes: a.Scopes, until: a.Until, key: a.Key}, nil
 	}
 	if failure.ClassOf(err) != failure.Refused {
 		return shown{}, err
@@ -147,7 +148,10 @@ func (p *desk) tells(asker, of client, s shown, g signin.Grant) map[string]any {
 	all["client_id"], all["username"], all["scope"] = of.ClientID, g.Name(), strings.Join(s.scopes, " ")
 	all["exp"], all["acr"], all["auth_time"] = s.until.Unix(), class, at.Unix()
 	if !s.refreshes {
-		all["token_type"] = "Bearer"
+		all["token_type"] = tokenType(s.key)
+	}
+	if s.key != "" {
+		all["cnf"] = map[string]string{"jkt": s.key} // RFC 9449 section 6.2
 	}
 	return all
 }

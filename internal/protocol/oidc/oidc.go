@@ -18,7 +18,7 @@
 // pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
 // they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
 // it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
-// give tokens back, unserved.go what administrators hear of what was refused.
+// give tokens back, dpop.go how clients show the key of a token, unserved.go what administrators hear of what was refused.
 package oidc
 
 import (

@@ -26,7 +26,11 @@ func (p *desk) push(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	pending, f, err := p.pushable(r, c, v)
+	key, f, err := p.possessed(w, r, c, "")
+	var pending pending
+	if err == nil && !f.is() {
+		pending, f, err = p.pushable(r, c, v, key)
+	}
 	switch {
 	case err != nil:
 		p.notes.broken(w, err)
@@ -50,8 +54,9 @@ func (p *desk) push(w http.ResponseWriter, r *http.Request) {
 }
 
 // pushable is a request as it is to be kept, with everything in it found good that can be before a
-// browser comes (RFC 9126 section 2.1).
-func (p *desk) pushable(r *http.Request, c client, v params) (pending, fault, error) {
+// browser comes (RFC 9126 section 2.1). The key of a proof that came with it is that of the code
+// (RFC 9449 section 10.1).
+func (p *desk) pushable(r *http.Request, c client, v params, key string) (pending, fault, error) {
 	out := pending{Params: params{}, Begun: p.now(), Pushed: true}
 	for name, value := range v {
 		switch name {
@@ -73,6 +78,12 @@ func (p *desk) pushable(r *http.Request, c client, v params) (pending, fault, er
 		out.Params, out.Signed = inside, true
 	}
 	out.Params["client_id"] = c.ClientID
+	if key != "" {
+		if asked := out.Params["dpop_jkt"]; asked != "" && asked != key {
+			return out, fault{"invalid_dpop_proof", "The request names another key than that of its proof."}, nil
+		}
+		out.Params["dpop_jkt"] = key
+	}
 	if !c.redirects(out.Params["redirect_uri"]) {
 		p.notes.miss("no-such-address", c.app, p.source(r))
 		return out, fault{"invalid_request", "The redirect URI is not among the client's."}, nil

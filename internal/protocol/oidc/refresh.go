@@ -8,7 +8,11 @@ import (
 
 // refresh turns a refresh token into the next one and an access token (RFC 6749 section 6). Each
 // is good once: one that comes again ends all that came of it (RFC 9700 section 4.14).
-func (p *desk) refresh(w http.ResponseWriter, r *http.Request, c client, v params) {
+//
+// What is bound to a key stays bound: of a client that has no other proof of itself to the same
+// key (RFC 9449 section 5), of another one to the key that it shows now.
+func (p *desk) refresh(w http.ResponseWriter, r *http.Request, a ask) {
+	c, v := a.client, a.params
 	if c.Refresh == "" {
 		answerFault(w, http.StatusBadRequest, fault{"unauthorized_client", "This client has no refresh tokens."})
 		return
@@ -16,6 +20,11 @@ func (p *desk) refresh(w http.ResponseWriter, r *http.Request, c client, v param
 	g, err := p.grants.ByRefresh(r.Context(), c.app, v["refresh_token"])
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
+		return
+	}
+	if g.Key != "" && (a.key == "" || c.Authentication == ByNothing && a.key != g.Key) {
+		p.notes.miss("bad-proof", c.app, p.source(r))
+		answerFault(w, http.StatusBadRequest, errGrant)
 		return
 	}
 	scopes := g.Scopes
@@ -28,5 +37,5 @@ func (p *desk) refresh(w http.ResponseWriter, r *http.Request, c client, v param
 		}
 		scopes = words
 	}
-	p.issue(w, r, c, g, scopes)
+	p.issue(w, r, a, g, scopes)
 }

@@ -48,7 +48,7 @@ func known(name string) string {
 }
 
 var parameters = []string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "response_mode", "display", "prompt", "max_age", "ui_locales",
-	"id_token_hint", "login_hint", "acr_values", "claims", "request", "request_uri", "code_challenge", "code_challenge_method", "registration", resumed,
+	"id_token_hint", "login_hint", "acr_values", "claims", "request", "request_uri", "code_challenge", "code_challenge_method", "dpop_jkt", "registration", resumed,
 	"grant_type", "code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "client_assertion_type", "access_token", "token", "token_type_hint"}
 
 // fault is what is wrong with a request: a code of RFC 6749 or OpenID Connect Core, and a
@@ -67,7 +67,9 @@ type request struct {
 	scopes   []string
 	// challenge is that of PKCE, always S256.
 	challenge string
-	prompts   []string
+	// key is the thumbprint of the key that the code is to be bound to (dpop_jkt); empty is none.
+	key     string
+	prompts []string
 	// maxAge is how old what was shown may be; negative is not said.
 	maxAge time.Duration
 	// classes are those of which the client wants one; essential that it wants none below.
@@ -111,7 +113,7 @@ func (q *request) understand(v params) fault {
 	if q.nonce = v["nonce"]; len(v["login_hint"]) <= 128 {
 		q.hint = v["login_hint"]
 	}
-	for _, read := range []func(params) fault{q.readPKCE, q.readScopes, q.readPrompts, q.readClasses, q.readClaims} {
+	for _, read := range []func(params) fault{q.readPKCE, q.readKey, q.readScopes, q.readPrompts, q.readClasses, q.readClaims} {
 		if f := read(v); f.is() {
 			return f
 		}
@@ -131,6 +133,14 @@ func (q *request) readPKCE(v params) fault {
 		return fault{"invalid_request", "The code challenge is the base64url of a SHA-256: 43 characters."}
 	}
 	q.challenge = v["code_challenge"]
+	return fault{}
+}
+
+// readKey reads which key the code is to be bound to (RFC 9449 section 10).
+func (q *request) readKey(v params) fault {
+	if q.key = v["dpop_jkt"]; q.key != "" && !isDigest(q.key) {
+		return fault{"invalid_request", "dpop_jkt is the base64url of a SHA-256: 43 characters."}
+	}
 	return fault{}
 }
 

@@ -52,6 +52,9 @@ type Settings struct {
 	OfflineDays int    `json:"offline_days,omitempty"`
 	// AccessMinutes is how long access tokens are good: 10 unless set, 1 to 60.
 	AccessMinutes int `json:"access_minutes,omitempty"`
+	// Sender binds its tokens to a key: [ByDPoP], [ByDPoPNonce], or where the client shows one if
+	// it is empty.
+	Sender string `json:"sender_constrained,omitempty"`
 	// Introspects are the client IDs of which it may ask what an access token is good for, as a
 	// resource server (RFC 7662). One that does nothing else needs no redirect URI.
 	Introspects []string `json:"introspects,omitempty"`
@@ -158,6 +161,8 @@ func (s Settings) checkWords() error {
 		return invalid("Consent is asked for (ask), or it is empty.")
 	case s.Requests != "" && s.Requests != Pushed && s.Requests != Signed:
 		return invalid("Requests are pushed or signed, or it is empty.")
+	case s.Sender != "" && s.Sender != ByDPoP && s.Sender != ByDPoPNonce:
+		return invalid("Tokens are bound to a key by dpop or dpop-nonce, or it is empty.")
 	case s.Requests == Signed && len(s.Keys) == 0:
 		return invalid("Signed requests need the client's public key, as a JWK.")
 	}

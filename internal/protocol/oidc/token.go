@@ -34,12 +34,23 @@ type answer struct {
 // token is where clients get tokens (RFC 6749 section 3.2).
 func (p *desk) token(w http.ResponseWriter, r *http.Request) {
 	v, c, ok := p.asked(w, r)
+	if !ok {
+		return
+	}
+	key, f, err := p.possessed(w, r, c, "")
+	if !f.is() && key == "" && c.binds() {
+		f = errProof
+	}
 	switch {
-	case !ok:
+	case err != nil:
+		p.notes.broken(w, err)
+	case f.is():
+		p.notes.miss("bad-proof", c.app, p.source(r))
+		answerFault(w, http.StatusBadRequest, f)
 	case v["grant_type"] == grantCode:
-		p.redeem(w, r, c, v)
+		p.redeem(w, r, ask{client: c, params: v, key: key})
 	case v["grant_type"] == grantRefresh:
-		p.refresh(w, r, c, v)
+		p.refresh(w, r, ask{client: c, params: v, key: key})
 	case v["grant_type"] == "":
 		answerFault(w, http.StatusBadRequest, fault{"invalid_request", "The parameter grant_type is missing."})
 	default:
@@ -47,16 +58,25 @@ func (p *desk) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ask is what comes to the token endpoint of a client that proved who it is: with the key that it
+// showed, if any.
+type ask struct {
+	client
+	params params
+	key    string
+}
+
 var errGrant = fault{"invalid_grant", "The code or the token is not good, or not any more."}
 
 // redeem turns a code into tokens.
-func (p *desk) redeem(w http.ResponseWriter, r *http.Request, c client, v params) {
-	g, err := p.grants.ByCode(r.Context(), c.app, v["code"])
+func (p *desk) redeem(w http.ResponseWriter, r *http.Request, a ask) {
+	c := a.client
+	g, err := p.grants.ByCode(r.Context(), c.app, a.params["code"])
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
 		return
 	}
-	if !bound(g, v) {
+	if !bound(g, a.params) || g.Key != "" && g.Key != a.key {
 		// Somebody has the code and not what belongs to it: nobody gets anything for it.
 		if err := p.grants.End(r.Context(), actor(c), g, "unbound-code"); err != nil {
 			p.notes.broken(w, err)
@@ -66,7 +86,7 @@ func (p *desk) redeem(w http.ResponseWriter, r *http.Request, c client, v params
 		answerFault(w, http.StatusBadRequest, errGrant)
 		return
 	}
-	p.issue(w, r, c, g, g.Scopes)
+	p.issue(w, r, a, g, g.Scopes)
 }
 
 // bound reports whether a code comes with what it was asked for with: the same redirect URI
@@ -109,7 +129,8 @@ func (p *desk) refuseGrant(w http.ResponseWriter, r *http.Request, c client, g *
 }
 
 // issue asks the engine over what the client was given, and issues tokens for its Grant.
-func (p *desk) issue(w http.ResponseWriter, r *http.Request, c client, g *oauth.Given, scopes []string) {
+func (p *desk) issue(w http.ResponseWriter, r *http.Request, a ask, g *oauth.Given, scopes []string) {
+	c := a.client
 	step, err := p.engine.Check(r.Context(), p.again(r, c, g))
 	switch {
 	case err != nil:
@@ -119,7 +140,7 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, c client, g *oauth.
 		p.end(w, r, c, g, step)
 		return
 	}
-	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes})
+	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key})
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
 		return
@@ -130,7 +151,15 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, c client, g *oauth.
 		return
 	}
 	p.notes.hear(c)
-	answerJSON(w, http.StatusOK, answer{AccessToken: tokens.Access, TokenType: "Bearer", ExpiresIn: int64(tokens.Lasts.Seconds()), RefreshToken: tokens.Refresh, IDToken: id, Scope: strings.Join(scopes, " ")})
+	answerJSON(w, http.StatusOK, answer{AccessToken: tokens.Access, TokenType: tokenType(a.key), ExpiresIn: int64(tokens.Lasts.Seconds()), RefreshToken: tokens.Refresh, IDToken: id, Scope: strings.Join(scopes, " ")})
+}
+
+// tokenType is how a token is used: with proofs of the key that it is bound to, or alone.
+func tokenType(key string) string {
+	if key != "" {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // again is what is asked of the engine when a client comes back. A code comes as soon as it was

@@ -11,7 +11,7 @@ import (
 // userinfo says what a client may know of a person (OpenID Connect Core section 5.3), while the
 // engine lets that person in.
 func (p *desk) userinfo(w http.ResponseWriter, r *http.Request) {
-	token, ok := bearer(w, r)
+	scheme, token, ok := bearer(w, r)
 	if !ok {
 		refuseToken(w, "")
 		return
@@ -31,8 +31,11 @@ func (p *desk) userinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, known := t.byName[a.Given.Client]
-	if !known {
+	if !known || scheme != tokenType(a.Key) { // a bound one is no bearer token (RFC 9449 section 7.2)
 		refuseToken(w, "invalid_token")
+		return
+	}
+	if a.Key != "" && !p.holds(w, r, c, a.Key, token) {
 		return
 	}
 	step, err := p.engine.Check(r.Context(), p.again(r, c, a.Given))
@@ -48,26 +51,55 @@ func (p *desk) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// holds has the client show that it has the key of its token (RFC 9449 section 7.1). Otherwise it
+// has answered.
+func (p *desk) holds(w http.ResponseWriter, r *http.Request, c client, key, token string) bool {
+	shows, f, err := p.possessed(w, r, c, token)
+	switch {
+	case err != nil:
+		p.notes.broken(w, err)
+		return false
+	case f.is():
+		refuseBound(w, f.code)
+		return false
+	case shows != key:
+		refuseBound(w, "invalid_token")
+		return false
+	}
+	return true
+}
+
+// refuseBound refuses a token that is bound to a key.
+func refuseBound(w http.ResponseWriter, code string) {
+	w.Header().Set("WWW-Authenticate", `DPoP error="`+code+`", algs="`+strings.Join(proofAlgorithmNames(), " ")+`"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
 // bearer is the token that a request brings, in its header or in its form (RFC 6750 section 2),
-// and never in its address.
-func bearer(w http.ResponseWriter, r *http.Request) (string, bool) {
+// and never in its address, with its scheme: Bearer or DPoP (RFC 9449 section 7.1).
+func bearer(w http.ResponseWriter, r *http.Request) (scheme, token string, ok bool) {
 	header := r.Header.Values("Authorization")
 	form := ""
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		v, f := readForm(w, r)
 		if f.is() {
-			return "", false
+			return "", "", false
 		}
 		form = v["access_token"]
 	}
 	switch {
 	case len(header) == 0 && form != "":
-		return form, true
+		return "Bearer", form, true
 	case len(header) == 1 && form == "":
-		scheme, token, _ := strings.Cut(header[0], " ")
-		return token, strings.EqualFold(scheme, "Bearer") && token != ""
+		word, token, _ := strings.Cut(header[0], " ")
+		for _, scheme := range []string{"Bearer", "DPoP"} {
+			if strings.EqualFold(word, scheme) {
+				return scheme, token, token != ""
+			}
+		}
 	}
-	return "", false
+	return "", "", false
 }
 
 // refuseToken is RFC 6750 section 3: without a word where no token came.
