@@ -2,10 +2,12 @@ package scim
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The promise: what is malformed, hostile or of another kind is refused with an error of SCIM, and
@@ -100,6 +102,32 @@ func TestBudget(t *testing.T) {
 		t.Errorf("they are answered %v", seen)
 	}
 	c.must(http.StatusOK, "GET", "/Users", "")
+}
+
+// The promise: of a stranger's request no more is read than a small one has: a long one is answered
+// before it has come, and a long one of a client is read.
+func TestStrangersAreNotRead(t *testing.T) {
+	c := provisioned(t, "", "account.create")
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	defer cancel()
+	for _, key := range []string{"cskey_abc_def", c.key + "x"} {
+		r, err := http.NewRequestWithContext(ctx, "POST", c.w.Base+"/scim/v2/Bulk", &stuck{first: []byte(strings.Repeat("[", 100<<10)), until: ctx.Done(), held: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/scim+json"}}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatalf("a stranger is not answered: %v", err)
+		}
+		a.Body.Close()
+		if a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a stranger is answered %d", a.StatusCode)
+		}
+	}
+	if got := c.must(http.StatusOK, "POST", "/Bulk", bulkOf(500, 0)); strings.Count(statuses(got), "201") != 500 {
+		t.Errorf("a client is answered %.300s", got.raw)
+	}
 }
 
 // stuck is a body that never ends.

@@ -17,6 +17,7 @@ type object map[string]any
 const (
 	maxDepth  = 12
 	maxDigits = 32
+	maxValues = 200_000
 )
 
 // decode reads one JSON value: objects as [object], arrays, texts, [json.Number], booleans and nil.
@@ -26,7 +27,7 @@ func decode(b []byte) (any, error) {
 	if !utf8.Valid(b) {
 		return nil, bad("invalidSyntax", "The request is not UTF-8.")
 	}
-	d := decoder{json.NewDecoder(bytes.NewReader(b))}
+	d := &decoder{Decoder: json.NewDecoder(bytes.NewReader(b))}
 	d.UseNumber()
 	v, err := d.value(0)
 	if err != nil {
@@ -38,14 +39,20 @@ func decode(b []byte) (any, error) {
 	return v, nil
 }
 
-type decoder struct{ *json.Decoder }
+type decoder struct {
+	*json.Decoder
+	values int // so far
+}
 
 var noJSON = bad("invalidSyntax", "The request is not JSON.")
 
-func (d decoder) value(depth int) (any, error) {
+func (d *decoder) value(depth int) (any, error) {
 	t, err := d.Token()
 	if err != nil {
 		return nil, noJSON
+	}
+	if d.values++; d.values > maxValues {
+		return nil, bad("invalidSyntax", "The request has more than %d values; send it in parts.", maxValues)
 	}
 	switch t := t.(type) {
 	case json.Delim:
@@ -68,7 +75,7 @@ func (d decoder) value(depth int) (any, error) {
 	return t, nil
 }
 
-func (d decoder) object(depth int) (any, error) {
+func (d *decoder) object(depth int) (any, error) {
 	out := object{}
 	for d.More() {
 		t, err := d.Token()
@@ -87,7 +94,7 @@ func (d decoder) object(depth int) (any, error) {
 	return out, d.end()
 }
 
-func (d decoder) array(depth int) (any, error) {
+func (d *decoder) array(depth int) (any, error) {
 	out := []any{}
 	for d.More() {
 		v, err := d.value(depth)
@@ -99,7 +106,7 @@ func (d decoder) array(depth int) (any, error) {
 	return out, d.end()
 }
 
-func (d decoder) end() error {
+func (d *decoder) end() error {
 	if _, err := d.Token(); err != nil {
 		return noJSON
 	}

@@ -58,6 +58,15 @@ func (d *desk) ask(r *http.Request, action, object string) (signin.Grant, error)
 	return signin.Grant{}, failure.Refuse(step.Reason, step.Public)
 }
 
+// known refuses a request whose key is none that is good here, whatever it is for.
+func (d *desk) known(r *http.Request) error {
+	_, err := d.ask(r, "account.list", "")
+	if f := faultOf(err); err != nil && f.status == http.StatusForbidden {
+		return nil // what it may do is asked when that is read
+	}
+	return err
+}
+
 // granted prepares a command and asks the engine for exactly it.
 func (d *desk) granted(r *http.Request, c admin.Command) (admin.Granted, error) {
 	if err := d.admin.Prepare(r.Context(), c); err != nil {

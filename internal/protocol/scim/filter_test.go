@@ -141,7 +141,7 @@ func TestBodyIsOneThing(t *testing.T) {
 	for name, body := range map[string]string{
 		"a name twice": `{"active":true,"active":false}`, "a name twice in another case": `{"userName":"ada","USERNAME":"root"}`, "a name twice below": `{"a":[{"b":{"x":1,"X":2}}]}`,
 		"something after it": `{} {}`, "no end": `{"a":1`, "no UTF-8": "{\"a\":\"\xff\"}", "a NUL": `{"a":"x\u0000"}`, "too deep": strings.Repeat(`{"a":`, 13) + "1" + strings.Repeat("}", 13),
-		"too deep in lists": strings.Repeat("[", 2000) + strings.Repeat("]", 2000), "too many digits": `{"a":` + strings.Repeat("9", 33) + "}", "no JSON": "userName=ada", "empty": "", "a comment": `{"a":1/*x*/}`, "a trailing comma": `{"a":1,}`,
+		"too deep in lists": strings.Repeat("[", 2000) + strings.Repeat("]", 2000), "too many values": "[" + strings.Repeat("1,", maxValues) + "1]", "too many digits": `{"a":` + strings.Repeat("9", 33) + "}", "no JSON": "userName=ada", "empty": "", "a comment": `{"a":1/*x*/}`, "a trailing comma": `{"a":1,}`,
 	} {
 		if v, err := decode([]byte(body)); err == nil {
 			t.Errorf("%s is read as %v", name, v)
@@ -192,4 +192,13 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%q names %q", s, p)
 		}
 	})
+}
+
+// Searches that go through everybody have places of their own, and who finds none is told to wait.
+func TestScansHavePlaces(t *testing.T) {
+	s := &finding{people: &people{scans: make(chan struct{}, 1)}}
+	s.scans <- struct{}{}
+	if err := s.scan(); err != error(busy) {
+		t.Errorf("a search more is answered %v", err)
+	}
 }

@@ -158,13 +158,25 @@ func (s *Server) enter(route Route, r *http.Request) (done func(), err error) {
 	if len(route.Actions) > 0 && bearer(r) == "" {
 		return nil, keyNeeded // before anything is read for a stranger
 	}
-	b, err := io.ReadAll(r.Body)
+	b, err := io.ReadAll(io.LimitReader(r.Body, strangerMost+1))
+	if err == nil && len(b) > strangerMost {
+		if err := s.people.desk.known(r); err != nil {
+			return nil, err
+		}
+		var rest []byte
+		rest, err = io.ReadAll(r.Body)
+		b = append(b, rest...)
+	}
 	if err != nil {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	return s.budget.enter(r)
 }
+
+// strangerMost is how much is read of a request before its key is found to be one, in octets. What
+// is made of JSON takes many times its length.
+const strangerMost = 64 << 10
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f := faultOf(err)
@@ -173,6 +185,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="SCIM"`)
+		w.Header().Set("Connection", "close") // or the rest of the request would be read first
 	}
 	if f.after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(f.after))
