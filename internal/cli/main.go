@@ -36,6 +36,7 @@ type commands struct {
 
 	Serve         serveCommand         `cmd:"" group:"server" help:"Run the server."`
 	Config        configCommand        `cmd:"" group:"server" help:"Look at configuration files."`
+	Language      languageCommand      `cmd:"" group:"server" help:"Files of further languages for people's pages and mails."`
 	Reload        reloadCommand        `cmd:"" group:"server" help:"Have the server on this machine read its configuration again."`
 	Ready         readyCommand         `cmd:"" group:"server" help:"Say whether the server on this machine is ready, for health checks."`
 	SetupLink     setupLinkCommand     `cmd:"" group:"server" name:"setup-link" help:"Print a new link for the first administrator, while there is none."`

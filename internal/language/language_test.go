@@ -131,6 +131,39 @@ func TestPick(t *testing.T) {
 	}
 }
 
+// A file to fill in can be used as it is, has every text, keeps what a file had before, and says
+// the direction and plural forms of its language.
+func TestBlank(t *testing.T) {
+	var b strings.Builder
+	if err := Blank(&b, "ar", nil); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := Parse("ar.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, counted := German().Keys()
+	if got := empty.Lacks(German()); len(got) != len(all) || empty.Direction() != "rtl" || !strings.Contains(b.String(), "    few: \"\"") {
+		t.Errorf("it has %d of %d texts, and runs %s", len(all)-len(got), len(all), empty.Direction())
+	}
+	b.Reset()
+	if err := Blank(&b, "de", German()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("de.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range all {
+		if again.Format(key) != German().Format(key) || counted[key] && again.Count(3, "", key) != German().Count(3, "", key) {
+			t.Errorf("%q became %q", key, again.Format(key))
+		}
+	}
+	if err := Blank(&b, "no such", nil); err == nil {
+		t.Error("a file of no language")
+	}
+}
+
 func FuzzAccept(f *testing.F) {
 	f.Add("de-AT,de;q=0.9,en;q=0.5")
 	s, err := NewShelf("")
