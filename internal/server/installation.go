@@ -301,7 +301,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	browser := challenge.NewBrowser(l, in.Engine, in.continuations, clients.Source)
 	log := logs.NewLog(in.DB, in.Keys)
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
-	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
+	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Entries: in.DB.AuditLog(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Now: s.Now}).Routes()...)

@@ -121,6 +121,31 @@ func TestDeprovisionedIsOut(t *testing.T) {
 	}
 }
 
+// The promise: whom an administrator suspended no provider wakes, however often it says that they are
+// active; whom a provider suspended, it wakes.
+func TestAdministratorsWordStays(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, dsn string) {
+		c := provisioned(t, dsn, everything...)
+		id := c.user("ada")
+		active := func(is string) string { return patch(`{"op":"Replace","path":"active","value":"` + is + `"}`) }
+		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("False"))
+		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("True"))
+		if err := c.clerk.Do(t.Context(), "account.suspend", map[string]any{"name": "ada", "reason": "an incident"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.refused(http.StatusForbidden, "", "PATCH", "/Users/"+id, active("True"))
+		c.refused(http.StatusForbidden, "", "PUT", "/Users/"+id, `{"userName":"ada","displayName":"Ada","active":true}`)
+		if got := c.must(http.StatusOK, "GET", "/Users/"+id, ""); got.text("active") != "false" || got.text("displayName") != "" {
+			t.Errorf("ada is %s", got.raw)
+		}
+		if err := c.clerk.Do(t.Context(), "account.resume", map[string]any{"name": "ada", "reason": "it is over"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("False"))
+		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("True"))
+	})
+}
+
 // The promise: SCIM neither takes an administrator away nor makes one, whatever its key names, and
 // each try is in the log.
 func TestPrivilegedAreLeftAlone(t *testing.T) {

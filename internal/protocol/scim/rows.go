@@ -17,6 +17,7 @@ import (
 // rows reads what resources are made of.
 type rows struct {
 	view      store.View
+	entries   *store.AuditLog
 	accounts  *directory.Accounts
 	groups    *directory.Groups
 	roll      *directory.Roll

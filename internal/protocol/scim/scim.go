@@ -31,6 +31,7 @@ const keyKind = "apikey"
 // Parts are what the server works on.
 type Parts struct {
 	View      store.View
+	Entries   *store.AuditLog
 	Accounts  *directory.Accounts
 	Groups    *directory.Groups
 	Roll      *directory.Roll
@@ -60,7 +61,7 @@ type Server struct {
 func New(p Parts) *Server {
 	base := p.PublicURL.JoinPath(Root).String()
 	d := &desk{engine: p.Engine, admin: p.Admin, channel: p.Channel, source: p.Source}
-	rows := rows{view: p.View, accounts: p.Accounts, groups: p.Groups, roll: p.Roll, externals: p.Externals, base: base}
+	rows := rows{view: p.View, entries: p.Entries, accounts: p.Accounts, groups: p.Groups, roll: p.Roll, externals: p.Externals, base: base}
 	s := &Server{log: p.Log, base: base, budget: newBudget(), people: &people{rows: rows, desk: d, scans: make(chan struct{}, mostScans)}, teams: &teams{rows: rows, desk: d}}
 	s.bulk = &bulk{people: s.people, teams: s.teams, log: p.Log}
 	return s
