@@ -130,6 +130,9 @@ type Parts struct {
 	// Handovers and Continuations are for protocols that send a browser to sign in.
 	Handovers     *session.Handovers
 	Continuations *session.Continuations
+	// Sessions and Endings are for protocols by which somebody signs out.
+	Sessions *session.Sessions
+	Endings  *session.Endings
 	// Participants, Requests and CertKeys are for protocols that tell applications who somebody
 	// is, in words that they sign.
 	Participants *participant.Participants

@@ -124,8 +124,10 @@ func since(evidence []assurance.Evidence, moment time.Time) []assurance.Evidence
 
 // sid names a session to clients without its number (OpenID Connect Front-Channel Logout 1.0
 // section 3).
-func sid(g signin.Grant) string {
-	sum := sha256.Sum256([]byte("countersign sid\x00" + g.Session()))
+func sid(g signin.Grant) string { return sidOf(g.Session()) }
+
+func sidOf(number string) string {
+	sum := sha256.Sum256([]byte("countersign sid\x00" + number))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 

@@ -47,6 +47,7 @@ func form() []protocol.Group {
 			{Name: "refresh", Label: "Refresh tokens", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: WithSession, Text: "As long as the person's session"}, {Value: Offline, Text: "For days, without a session"}}},
 			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
 			{Name: "sender_constrained", Label: "Its tokens", Choices: []protocol.Choice{{Value: "", Text: "Are bound to a key where it shows one (DPoP)"}, {Value: ByDPoP, Text: "Must be bound to a key (DPoP)"}, {Value: ByDPoPNonce, Text: "Must be bound to a key, with a nonce of ours in each proof"}}},
+			{Name: "post_logout_redirect_uris", Label: "Addresses after signing out", Kind: protocol.Lines, Rows: 2, Help: "Where the application may have browsers go that sign out here: one a line, exactly as it writes them."},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},

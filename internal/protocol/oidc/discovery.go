@@ -32,6 +32,7 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"authorization_response_iss_parameter_supported":           true, // RFC 9207
 		"request_parameter_supported":                              true,
 		"request_uri_parameter_supported":                          false,
+		"end_session_endpoint":                                     p.at(logoutPath),
 		"dpop_signing_alg_values_supported":                        proofAlgorithmNames(),
 		"introspection_endpoint":                                   p.at(introspectPath),
 		"introspection_endpoint_auth_methods_supported":            []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},

@@ -36,8 +36,20 @@ func (p *front) readHint(r *http.Request, q *request, v params) fault {
 
 // hinted is whom an ID token of ours for this client is about.
 func (p *statements) hinted(set jose.JSONWebKeySet, text, clientID string) (sub string, ok bool) {
-	if strings.Count(text, ".") != 2 {
+	says, ok := p.ours(set, text)
+	if !ok || says.Aud != clientID {
 		return "", false
+	}
+	return says.Sub, true
+}
+
+// hint is what an ID token of ours says of whom and of which session it is.
+type hint struct{ Iss, Sub, Aud, Sid string }
+
+// ours reads an ID token of ours, of whatever age.
+func (p *statements) ours(set jose.JSONWebKeySet, text string) (hint, bool) {
+	if strings.Count(text, ".") != 2 {
+		return hint{}, false
 	}
 	var algorithms []jose.SignatureAlgorithm
 	for _, a := range signingkey.Algorithms() {
@@ -45,20 +57,20 @@ func (p *statements) hinted(set jose.JSONWebKeySet, text, clientID string) (sub 
 	}
 	signed, err := jose.ParseSigned(text, algorithms)
 	if err != nil || len(signed.Signatures) != 1 {
-		return "", false
+		return hint{}, false
 	}
 	header := signed.Signatures[0].Protected
 	i := slices.IndexFunc(set.Keys, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID && k.Algorithm == header.Algorithm })
 	if i < 0 || header.KeyID == "" {
-		return "", false
+		return hint{}, false
 	}
 	plain, err := signed.Verify(set.Keys[i])
 	if err != nil {
-		return "", false
+		return hint{}, false
 	}
-	var says struct{ Iss, Sub, Aud string }
-	if json.Unmarshal(plain, &says) != nil || says.Iss != p.issuer || says.Aud != clientID || says.Sub == "" || header.ExtraHeaders["typ"] != "JWT" {
-		return "", false
+	var says hint
+	if json.Unmarshal(plain, &says) != nil || says.Iss != p.issuer || says.Aud == "" || says.Sub == "" || header.ExtraHeaders["typ"] != "JWT" {
+		return hint{}, false
 	}
-	return says.Sub, true
+	return says, true
 }

@@ -18,7 +18,8 @@
 // pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
 // they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
 // it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
-// give tokens back, dpop.go how clients show the key of a token, unserved.go what administrators hear of what was refused.
+// give tokens back, dpop.go how clients show the key of a token, logout.go
+// how they have somebody sign out, unserved.go what administrators hear of what was refused.
 package oidc
 
 import (
@@ -53,6 +54,7 @@ type common struct {
 type Provider struct {
 	common
 	front      *front
+	exit       *exit
 	desk       *desk
 	statements *statements
 }
@@ -77,7 +79,8 @@ func New(p protocol.Parts) *Provider {
 	c := common{engine: p.Engine, grants: p.Grants, clients: &register{applications: p.Applications}, notes: &notes{p.Ears, p.Log, p.Now},
 		addrs: p.Clients, public: p.PublicURL, tickets: p.Tickets, now: p.Now}
 	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
-	return &Provider{common: c, front: &front{c, p.Continuations, p.Pages, says, p.Method}, desk: &desk{c, says}, statements: says}
+	f := &front{c, p.Continuations, p.Pages, says, p.Method}
+	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, desk: &desk{c, says}, statements: says}
 }
 
 // The addresses.
@@ -98,6 +101,9 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+authorizePath, p.front.authorize)
 	mux.HandleFunc("POST "+authorizePath, p.front.authorizePosted)
 	mux.HandleFunc("POST "+answerPath, p.front.answered)
+	mux.HandleFunc("GET "+logoutPath, p.exit.logout)
+	mux.HandleFunc("POST "+logoutPath, p.exit.logoutPosted)
+	mux.HandleFunc("POST "+leavePath, p.exit.leaves)
 	mux.HandleFunc("POST "+parPath, p.desk.push)
 	mux.HandleFunc("POST "+tokenPath, p.desk.token)
 	mux.HandleFunc("POST "+introspectPath, p.desk.introspect)

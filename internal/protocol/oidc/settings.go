@@ -21,6 +21,9 @@ type Settings struct {
 	ClientID string `json:"client_id"`
 	// Redirects are the addresses that answers may go to, each compared as it is written here.
 	Redirects []string `json:"redirect_uris"`
+	// PostLogout are the addresses that a browser may go to after it signed out, each compared as
+	// it is written here.
+	PostLogout []string `json:"post_logout_redirect_uris,omitempty"`
 	// Authentication is how the client proves who it is: [BySecret] unless set, [ByKey], or
 	// [ByNothing] for programs that can keep no secret.
 	Authentication string `json:"authentication,omitempty"`
@@ -131,7 +134,7 @@ func CheckSettings(raw json.RawMessage) error {
 		return invalid("The client ID is 1 to 100 letters, digits, dots, hyphens, underscores and tildes, and begins with a letter or a digit.")
 	case len(s.Redirects) == 0 && len(s.Introspects) == 0:
 		return invalid("Name at least one redirect URI, such as https://wiki.example.org/callback.")
-	case len(s.Redirects) > mostRedirects:
+	case len(s.Redirects) > mostRedirects || len(s.PostLogout) > mostRedirects:
 		return invalid("An application has at most 50 redirect URIs.")
 	case !slices.Contains(signingkey.Algorithms(), s.Algorithm):
 		return invalid("ID tokens are signed by ES256 or RS256.")
@@ -141,6 +144,11 @@ func CheckSettings(raw json.RawMessage) error {
 	for _, uri := range s.Redirects {
 		if why := redirectFault(uri, s.native()); why != "" {
 			return invalid("The redirect URI %q %s.", uri, why)
+		}
+	}
+	for _, uri := range s.PostLogout {
+		if why := redirectFault(uri, s.native()); why != "" {
+			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
 	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects} {
