@@ -33,6 +33,7 @@ libykclient-dev     # ykclient: Yubico's own validation client
 libyubikey-dev      # ykgenerate: an independent YubiKey
 lighttpd            # the same, by another server
 make                # this
+libapache2-mod-auth-openidc # Apache as an OpenID client
 nginx-light         # forward-auth
 oathtool            # an independent TOTP and HOTP
 openssh-client      # ssh

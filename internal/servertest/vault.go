@@ -38,12 +38,13 @@ type Vault struct {
 	how    server.Settings // to open it again
 	desk   *Clerk
 	Device *Phone
-	Left   *Person // a browser that is signed in as ada
-	Begun  *Person // one in which ada's password was accepted
-	Waits  string  // the number under which an approval waits
-	Asks   string  // the number that a browser shows whose carl lost everything
-	Lost   string  // whose recovery is open
-	Hand   string  // a code that hands ada's session to another host
+	Left   *Person      // a browser that is signed in as ada
+	Begun  *Person      // one in which ada's password was accepted
+	Waits  string       // the number under which an approval waits
+	Asks   string       // the number that a browser shows whose carl lost everything
+	Lost   string       // whose recovery is open
+	Hand   string       // a code that hands ada's session to another host
+	Given  *oauth.Given // what an application was given of ada
 }
 
 func NewVault(t *testing.T, dsn string) *Vault {
@@ -209,7 +210,7 @@ func (v *Vault) clients(session string) {
 	if err != nil {
 		v.T.Fatal(err)
 	}
-	if _, err := v.Grants.ByCode(ctx, "vpn", code); err != nil {
+	if v.Given, err = v.Grants.ByCode(ctx, "vpn", code); err != nil {
 		v.T.Fatal(err)
 	}
 	if _, err := v.Grants.UseOnce(ctx, "assertion", "vpn", "a-name", v.Now().Add(time.Minute)); err != nil {

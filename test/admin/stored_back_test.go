@@ -79,6 +79,11 @@ var wearsOn = map[string]func(v *servertest.Vault){
 			return err
 		})
 	},
+	"oauth_grant": func(v *servertest.Vault) {
+		if err := v.Grants.End(context.Background(), audit.System("test"), v.Given, "test"); err != nil {
+			v.T.Fatal(err)
+		}
+	},
 	"offline_list": func(v *servertest.Vault) {
 		v.Does("offline.revoke", map[string]any{"host": "gate1.example.org", "login": "carl", "reason": "the paper is gone"})
 	},

@@ -61,6 +61,7 @@ func BenchmarkCosts(b *testing.B) {
 		{"codes", t.codes},
 		{"import", t.imported},
 		{"scim", t.provisioned},
+		{"openid", t.openID},
 		{"growth", t.growth},
 	} {
 		b.Run(part.name, func(b *testing.B) {

@@ -79,6 +79,7 @@ var stages = map[string]func(*stage){
 		s.replace = append(s.replace, "127.0.0.1:8443", free(s.t))
 	},
 	"docs/tokens.md": tokens,
+	"docs/oidc.md":   func(s *stage) { s.login() },
 	"docs/saml.md":   func(s *stage) { s.login() },
 	"docs/scim.md": func(s *stage) {
 		s.login()

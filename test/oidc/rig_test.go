@@ -90,6 +90,10 @@ func newParty(w *servertest.World, name string, more map[string]any) *party {
 
 // callback is where the application gets its answer.
 func (p *party) callback(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/callback" { // browsers ask for an icon, too
+		http.NotFound(w, r)
+		return
+	}
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

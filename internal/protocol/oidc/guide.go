@@ -1,33 +1,92 @@
 package oidc
 
 import (
+	"net/url"
 	"strings"
 
 	"countersign/internal/application"
+	"countersign/internal/failure"
 	"countersign/internal/protocol"
 )
 
 // guides are how clients are set up, the usual one first.
 func guides() []protocol.Guide {
 	return []protocol.Guide{
-		{Name: "generic", Title: "Any OpenID client", Document: "oidc.md", Write: generic},
+		guide("generic", "Any OpenID client", "openid.txt", generic),
+		guide("apache", "Apache with mod_auth_openidc", "/etc/apache2/conf-available/ID.conf", apache),
+		guide("oauth2-proxy", "oauth2-proxy", "/etc/oauth2-proxy/ID.cfg", oauth2Proxy),
+		guide("gitea", "Gitea", "a shell of the user git", gitea),
+		guide("grafana", "Grafana", "/etc/grafana/grafana.ini", grafana),
 	}
 }
 
-// generic lists what every client asks for.
-func generic(app application.Application, at protocol.Place) ([]protocol.Ready, error) {
+// facts are what every guide says. All of it is of characters that mean nothing in a
+// configuration file: an address with others is refused.
+type facts struct {
+	name, issuer, client, redirect, site string
+}
+
+// secretWord stands where a secret is to be written.
+const secretWord = "THE-CLIENT-SECRET"
+
+func guide(name, title, path string, write func(facts) string) protocol.Guide {
+	return protocol.Guide{Name: name, Title: title, Document: "oidc.md", Write: func(app application.Application, at protocol.Place) ([]protocol.Ready, error) {
+		f, err := factsOf(app, at)
+		if err != nil {
+			return nil, err
+		}
+		return []protocol.Ready{{Path: strings.ReplaceAll(path, "ID", f.name), Text: write(f)}}, nil
+	}}
+}
+
+func factsOf(app application.Application, at protocol.Place) (facts, error) {
 	s, err := parse(app.Settings)
 	if err != nil {
-		return nil, err
+		return facts{}, err
 	}
-	issuer := issuerAt(at)
-	text := "# What an OpenID client asks for. The client secret is the one that you set.\n" +
-		"issuer        = " + issuer + "\n" +
-		"discovery     = " + issuer + discoveryPath + "\n" +
-		"client_id     = " + s.ClientID + "\n" +
-		"redirect_uri  = " + strings.Join(s.Redirects[:min(1, len(s.Redirects))], "") + "\n" +
-		"scopes        = openid profile email groups\n" +
-		"response_type = code\n" +
-		"pkce          = S256\n"
-	return []protocol.Ready{{Path: "openid.txt", Text: text}}, nil
+	if len(s.Redirects) == 0 {
+		return facts{}, failure.New(failure.Invalid, "The application has no redirect URI yet.")
+	}
+	redirect := s.Redirects[0]
+	u, err := url.Parse(redirect)
+	if err != nil || strings.ContainsFunc(redirect, func(r rune) bool { return !strings.ContainsRune(urlAlphabet+":/.?=&%[]~+@", r) }) || !clientIDForm.MatchString(s.ClientID) {
+		return facts{}, failure.New(failure.Invalid, "The first redirect URI has characters that configuration files read as their own. Put another one first.")
+	}
+	return facts{name: protocol.Identifier(app.Name), issuer: issuerAt(at), client: s.ClientID, redirect: redirect, site: u.Scheme + "://" + u.Host}, nil
+}
+
+func lines(all ...string) string { return strings.Join(all, "\n") + "\n" }
+
+// generic lists what every client asks for.
+func generic(f facts) string {
+	return lines("# What an OpenID client asks for. Write the client secret that you set where "+secretWord+" stands.",
+		"issuer        = "+f.issuer, "discovery     = "+f.issuer+discoveryPath, "client_id     = "+f.client, "client_secret = "+secretWord, "redirect_uri  = "+f.redirect,
+		"scopes        = openid profile email groups", "response_type = code", "pkce          = S256")
+}
+
+func apache(f facts) string {
+	return lines("# Apache asks Countersign who somebody is. a2enmod auth_openidc, a2enconf "+f.name+", and restart.",
+		"# Write the client secret that you set where "+secretWord+" stands, and a random text of your own where A-RANDOM-TEXT stands.",
+		"OIDCProviderMetadataURL "+f.issuer+discoveryPath, "OIDCClientID "+f.client, "OIDCClientSecret "+secretWord, "OIDCRedirectURI "+f.redirect,
+		"OIDCCryptoPassphrase A-RANDOM-TEXT", "OIDCPKCEMethod S256", "OIDCScope \"openid profile email groups\"", "OIDCRemoteUserClaim preferred_username",
+		"<Location />", "  AuthType openid-connect", "  Require valid-user", "</Location>")
+}
+
+func oauth2Proxy(f facts) string {
+	return lines("# oauth2-proxy asks Countersign who somebody is. Write the client secret that you set where "+secretWord+" stands.",
+		`provider = "oidc"`, `oidc_issuer_url = "`+f.issuer+`"`, `client_id = "`+f.client+`"`, `client_secret = "`+secretWord+`"`, `redirect_url = "`+f.redirect+`"`,
+		`scope = "openid profile email groups"`, `code_challenge_method = "S256"`, `email_domains = ["*"]`, `oidc_groups_claim = "groups"`)
+}
+
+func gitea(f facts) string {
+	return lines("# Gitea asks Countersign who somebody is. Write the client secret that you set where "+secretWord+" stands.",
+		"# The redirect URI that Gitea uses ends with /user/oauth2/countersign/callback.",
+		"gitea admin auth add-oauth --name countersign --provider openidConnect --key "+f.client+" --secret "+secretWord+" --auto-discover-url "+f.issuer+discoveryPath+" --scopes openid --scopes profile --scopes email --scopes groups")
+}
+
+func grafana(f facts) string {
+	return lines("# Grafana asks Countersign who somebody is. Write the client secret that you set where "+secretWord+" stands.",
+		"# The redirect URI that Grafana uses ends with /login/generic_oauth.",
+		"[server]", "root_url = "+f.site+"/", "[auth.generic_oauth]", "enabled = true", "name = Countersign", "client_id = "+f.client, "client_secret = "+secretWord,
+		"scopes = openid profile email groups", "use_pkce = true", "auth_url = "+f.issuer+authorizePath, "token_url = "+f.issuer+tokenPath, "api_url = "+f.issuer+userinfoPath, "login_attribute_path = preferred_username")
 }
