@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/audit"
+	"countersign/internal/directory"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -143,6 +145,23 @@ func TestAdministratorsWordStays(t *testing.T) {
 		}
 		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("False"))
 		c.must(http.StatusOK, "PATCH", "/Users/"+id, active("True"))
+
+		// A suspension of which the log says nothing yet is not the provider's, which was over.
+		err := c.w.DB.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+			a, err := c.w.Accounts.Find(t.Context(), tx, "ada")
+			if err != nil {
+				return err
+			}
+			a.State = directory.Suspended
+			if err := c.w.Accounts.Update(t.Context(), tx, a); err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: "test.suspended", Outcome: audit.OK})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.refused(http.StatusForbidden, "", "PATCH", "/Users/"+id, active("True"))
 	})
 }
 

@@ -155,13 +155,6 @@ func (p *people) change(r *request, wants func(userOf, time.Time) (user, error))
 
 var anotherSuspended = failure.Refuse("a-person-must", "An administrator suspended this account, and no provisioning client. An administrator resumes it.")
 
-// How often the log is asked who suspended somebody, and how long is waited between: where several
-// servers write, an entry has its number a moment later.
-const (
-	wakeTries = 8
-	wakeWait  = 250 * time.Millisecond
-)
-
 // mayWake refuses to resume somebody whom no program suspended: a provider asserts again and again
 // that its people are active, and would undo what an administrator did. The log says who it was; of
 // whom it does not say it, somebody else did it.
@@ -169,41 +162,19 @@ func (p *people) mayWake(ctx context.Context, u userOf, all []command) error {
 	if !slices.ContainsFunc(all, func(c command) bool { _, ok := c.(*account.Resume); return ok }) {
 		return nil
 	}
-	for try := 0; ; try++ {
-		ours, err := p.suspendedByProgram(ctx, int64(u.account.ID))
-		if err != nil || ours {
-			return err
-		}
-		if try == wakeTries {
-			return anotherSuspended
-		}
-		select {
-		case <-time.After(wakeWait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	newest, err := p.entries.Entries(ctx, store.Filter{Account: int64(u.account.ID), Event: "account.", Newest: true, Limit: 200})
+	if err != nil {
+		return err
 	}
-}
-
-// suspendedByProgram reports whether the log says that a service account suspended somebody, and
-// that nobody resumed them since: then the suspension in force is that one.
-func (p *people) suspendedByProgram(ctx context.Context, id int64) (bool, error) {
-	last := func(event string) ([]audit.Entry, error) {
-		return p.entries.Entries(ctx, store.Filter{Account: id, Event: event, Newest: true, Limit: 1})
+	i := slices.IndexFunc(newest, func(e audit.Entry) bool { return e.Event == "account.suspended" || e.Event == "account.resumed" })
+	if i < 0 || newest[i].Event == "account.resumed" || newest[i].Actor.Account == 0 {
+		return anotherSuspended
 	}
-	suspended, err := last("account.suspended")
-	if err != nil || len(suspended) == 0 || suspended[0].Actor.Account == 0 {
-		return false, err
+	by, err := p.accounts.Get(ctx, p.view, assurance.AccountID(newest[i].Actor.Account))
+	if failure.ClassOf(err) == failure.NotFound || err == nil && by.Kind != directory.Service {
+		return anotherSuspended
 	}
-	resumed, err := last("account.resumed")
-	if err != nil || len(resumed) > 0 && resumed[0].Seq > suspended[0].Seq {
-		return false, err
-	}
-	by, err := p.accounts.Get(ctx, p.view, assurance.AccountID(suspended[0].Actor.Account))
-	if failure.ClassOf(err) == failure.NotFound {
-		return false, nil
-	}
-	return err == nil && by.Kind == directory.Service, err
+	return err
 }
 
 // still refuses a change where the person was changed since they were read: what is to be done was
