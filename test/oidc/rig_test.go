@@ -90,7 +90,7 @@ func newParty(w *servertest.World, name string, more map[string]any) *party {
 
 // callback is where the application gets its answer.
 func (p *party) callback(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/callback" { // browsers ask for an icon, too
+	if r.URL.Path == "/favicon.ico" { // which browsers ask for, too
 		http.NotFound(w, r)
 		return
 	}
