@@ -4,7 +4,7 @@ package admin
 // write to the database.
 var database = map[string]stored{
 	"account": {key: []string{"id"}, where: "name = 'ada'", oldWhere: "name = 'carl'", unique: "name handle",
-		covered: "id name display kind state handle created used risk ends version roster roster_mac mac"},
+		covered: "id name display kind state handle created used risk ends language version roster roster_mac mac"},
 	"account_alias": {key: []string{"alias"}, where: "alias = 'ada'", oldWhere: "alias = 'gone'", covered: "alias account mac"},
 	"address": {key: []string{"account", "kind", "address"}, where: "address = 'ada@example.org'",
 		covered: "account kind address verified mac"},
