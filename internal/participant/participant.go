@@ -50,7 +50,7 @@ func New(p Parts) *Participants {
 // Participant is one application in one session.
 type Participant struct {
 	// Index is what the application knows the session by: random, and nobody else's.
-	Index       string `json:"-"`
+	Index       string
 	Account     assurance.AccountID
 	AccountName string
 	// Session is the number of the session.
@@ -174,7 +174,6 @@ func (p *Participants) Named(ctx context.Context, application, name, index strin
 		}
 		for _, one := range all {
 			if one.Application == application && one.Name == name && (index == "" || string(one.id) == string(idOf(index))) {
-				one.Index = index
 				out = append(out, one)
 			}
 		}
@@ -224,7 +223,7 @@ func (p *Participants) open(one *Participant, subject, sealed []byte) bool {
 	}
 	id := one.id
 	var held Participant
-	if json.Unmarshal(plain, &held) != nil || held.Session != one.Session || held.Account != one.Account {
+	if json.Unmarshal(plain, &held) != nil || held.Session != one.Session || held.Account != one.Account || string(idOf(held.Index)) != string(one.id) {
 		return false
 	}
 	held.id, held.Expires = id, one.Expires

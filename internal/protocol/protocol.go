@@ -102,6 +102,9 @@ type Service struct {
 	// Listen opens sockets at addresses such as "127.0.0.1:1812", one at least, and serves
 	// nothing yet. An error leaves none open.
 	Listen func(addresses []string) (Sockets, error)
+	// Left returns a path of ours at which the browser goes on whose session of this number was
+	// ended at our pages, so that applications can be told; empty where none is to be.
+	Left func(ctx context.Context, session string) (string, error)
 	// Metrics returns the samples that [Description.Metrics] names.
 	Metrics metrics.Source
 }

@@ -60,6 +60,20 @@ func (in *Installation) strict(set func(next http.Handler, proxies, foreign []st
 	return all
 }
 
+// left is where a browser goes on whose session was ended at our pages: to the first protocol
+// that has applications to tell; empty where none has.
+func (in *Installation) left(ctx context.Context, session string) (string, error) {
+	for _, s := range in.services {
+		if s.Left == nil {
+			continue
+		}
+		if to, err := s.Left(ctx, session); to != "" || err != nil {
+			return to, err
+		}
+	}
+	return "", nil
+}
+
 // ProtocolMetrics returns the sources of the protocols that measure something, by name.
 func (in *Installation) ProtocolMetrics() map[string]metrics.Source {
 	out := map[string]metrics.Source{}

@@ -1,8 +1,6 @@
 package saml
 
 import (
-	"bytes"
-	"encoding/xml"
 	"slices"
 	"strings"
 	"testing"
@@ -12,10 +10,6 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/testbed"
 )
-
-func xmlUnmarshal(b []byte, to *sp.EntityDescriptor) error {
-	return xml.NewDecoder(bytes.NewReader(b)).Decode(to)
-}
 
 // The promise: an application signs people in by SAML, asking by an address and by a form. It
 // is told by a signed assertion who somebody is, by a name of its own, how they signed in, and

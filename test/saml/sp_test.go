@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"html"
@@ -86,7 +87,7 @@ func newWiki(w *servertest.World) *wiki {
 		w.T.Fatal(err)
 	}
 	idp := &sp.EntityDescriptor{}
-	if err := xmlUnmarshal(b, idp); err != nil {
+	if err := xml.Unmarshal(b, idp); err != nil {
 		w.T.Fatalf("%v in %s", err, b)
 	}
 	sp.TimeNow = func() time.Time { return w.Now().UTC() }
@@ -188,8 +189,39 @@ func (wi *wiki) accept(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "<!doctype html><title>wiki</title><h1>Welcome %s</h1><p id=relay>%s</p>", html.EscapeString(assertion.Subject.NameID.Value), html.EscapeString(r.PostForm.Get("RelayState")))
 }
 
+// loggedOut takes what its single logout service gets: an answer to its own request, or a
+// request, which it answers.
 func (wi *wiki) loggedOut(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "not yet", http.StatusNotImplemented)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	wi.mu.Lock()
+	defer wi.mu.Unlock()
+	w.Header().Set("Content-Type", "text/html")
+	if r.Form.Get("SAMLResponse") != "" {
+		err := wi.sp.ValidateLogoutResponseRequest(r)
+		wi.ended = append(wi.ended, fmt.Sprint("answer ", err))
+		fmt.Fprintf(w, "<h1>Signed out</h1>")
+		return
+	}
+	b, err := base64.StdEncoding.DecodeString(r.Form.Get("SAMLRequest"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var request sp.LogoutRequest
+	if err := xml.Unmarshal(b, &request); err != nil || request.SessionIndex == nil {
+		http.Error(w, fmt.Sprint(err, request.SessionIndex), http.StatusBadRequest)
+		return
+	}
+	wi.ended = append(wi.ended, "asked "+request.NameID.Value+" "+request.SessionIndex.Value)
+	answer, err := wi.sp.MakePostLogoutResponse(request.ID, r.Form.Get("RelayState"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Write(answer)
 }
 
 // last is what it was told last.

@@ -21,7 +21,8 @@ func Description() protocol.Description {
 		},
 		Start: start, Begin: begin,
 		Open: func(p protocol.Parts) (protocol.Service, error) {
-			return protocol.Service{Handle: newProvider(p).handle}, nil
+			d := newProvider(p)
+			return protocol.Service{Handle: d.handle, Left: d.left}, nil
 		},
 		Exposure: exposure,
 	}
@@ -70,10 +71,13 @@ func form() []protocol.Group {
 		{Value: NameMail, Text: "Their mail address"}, {Value: NameAccount, Text: "The name of their account"}}
 	what := []protocol.Choice{{Value: "", Text: "Nothing"}, {Value: AttributeMail, Text: "Mail address"}, {Value: AttributeDisplay, Text: "Display name"}, {Value: AttributeAccount, Text: "Name of the account"}, {Value: AttributeGroups, Text: "Groups"}}
 	return []protocol.Group{
-		{Fields: []protocol.Field{{Name: "entity_id", Label: "Entity ID", Help: "What the application calls itself by; its metadata has it.", Missing: "Give the entity ID, such as https://app.example.org/saml/metadata."}}},
+		{Fields: []protocol.Field{
+			{Name: "metadata", Label: "Metadata of the application", Kind: protocol.Lines, Rows: 6, Help: "Paste its XML here, and leave the entity ID, the addresses and the certificates below empty."},
+			{Name: "entity_id", Label: "Entity ID", Help: "What the application calls itself by, such as https://app.example.org/saml/metadata."},
+		}},
 		{Legend: "Where responses go", List: "consumers", Row: "consumer", Add: "Add an address", Help: "The application's assertion consumer service. The first is the usual one; assertions go to no other address.",
 			Fields: []protocol.Field{
-				{Name: "url", Label: "Address", Missing: "Give the address, or empty all of it to remove it."},
+				{Name: "url", Label: "Address", Missing: "Give the address, or empty all of it: one without metadata needs an address."},
 				{Name: "index", Label: "Index", Kind: protocol.Number, Help: "The number in its metadata; empty is 0."},
 			}},
 		{Legend: "How its requests are known", Fields: []protocol.Field{

@@ -42,6 +42,12 @@ func writeForm(w http.ResponseWriter, to *party, address string, fields []field)
 	write(w, http.StatusOK, "; script-src "+hashOf(script), "Signing in", form+"<script>"+script+"</script>")
 }
 
+// writeOnward writes a page that goes on to an address by itself.
+func writeOnward(w http.ResponseWriter, to *party, address string) {
+	w.Header().Set("Refresh", "0;url="+address)
+	write(w, http.StatusOK, "", "Signing out", `<p><a href="`+html.EscapeString(address)+`">Go on to `+html.EscapeString(to.called())+`</a></p>`)
+}
+
 // writeDenied writes a page that says why somebody is not let in, with a way back.
 func writeDenied(w http.ResponseWriter, to *party, says, address string, fields []field) {
 	form := formOf(address, fields, `<button>Back to `+html.EscapeString(to.called())+`</button>`)

@@ -25,6 +25,7 @@ type provider struct {
 	engine        protocol.Engine
 	continuations *session.Continuations
 	participants  *participant.Participants
+	endings       *session.Endings
 	requests      *participant.Requests
 	keys          *certkey.Keys
 	parties       *parties
@@ -37,7 +38,7 @@ type provider struct {
 }
 
 func newProvider(p protocol.Parts) *provider {
-	return &provider{engine: p.Engine, continuations: p.Continuations, participants: p.Participants, requests: p.Requests, keys: p.CertKeys,
+	return &provider{engine: p.Engine, continuations: p.Continuations, participants: p.Participants, endings: p.Endings, requests: p.Requests, keys: p.CertKeys,
 		parties: &parties{applications: p.Applications, now: p.Now}, method: p.Method, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
 }
 
@@ -54,6 +55,9 @@ func (d *provider) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+signInPath, d.byQuery)
 	mux.HandleFunc("POST "+signInPath, d.byForm)
 	mux.HandleFunc("GET "+continuePath, d.goOn)
+	mux.HandleFunc("GET "+signOutPath, d.logoutByQuery)
+	mux.HandleFunc("POST "+signOutPath, d.logoutByForm)
+	mux.HandleFunc("GET "+onwardPath, d.onward)
 	mux.HandleFunc("GET "+startPath+"{app}", d.begin)
 }
 
@@ -86,7 +90,7 @@ func (d *provider) metadata(w http.ResponseWriter, r *http.Request) {
 		d.unavailable(w, err)
 		return
 	}
-	about := message.Provider{ID: message.NewID(), Entity: d.entity(), SignIn: d.at(signInPath), Formats: offered(), Until: d.now().Add(metadataLasts)}
+	about := message.Provider{ID: message.NewID(), Entity: d.entity(), SignIn: d.at(signInPath), SignOut: d.at(signOutPath), Formats: offered(), Until: d.now().Add(metadataLasts)}
 	for _, k := range set.Announced() {
 		about.Certificates = append(about.Certificates, k.Certificate)
 	}

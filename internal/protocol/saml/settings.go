@@ -30,11 +30,14 @@ const Protocol = "saml"
 
 // Settings are an application's: a service provider's, in SAML's words.
 type Settings struct {
+	// Metadata is its metadata as a text, in lines. What the settings below do not say of its
+	// entity ID, addresses and certificates is taken from it.
+	Metadata []string `json:"metadata,omitempty"`
 	// Entity is its entity ID: what it calls itself by.
-	Entity string `json:"entity_id"`
+	Entity string `json:"entity_id,omitempty"`
 	// Consumers are its assertion consumer services, which take responses by POST, the first
 	// being the usual one; at least one.
-	Consumers []Consumer `json:"consumers"`
+	Consumers []Consumer `json:"consumers,omitempty"`
 	// Certificates are of the keys that its requests are signed with, as PEM or as lines of
 	// base64. Where there is one, requests must be signed, unless Unsigned is "accept".
 	Certificates []string `json:"certificates,omitempty"`
@@ -133,6 +136,9 @@ func read(raw json.RawMessage) (party, error) {
 		return p, err
 	}
 	s := &p.settings
+	if err := s.fill(); err != nil {
+		return p, err
+	}
 	if s.Entity == "" || len(s.Entity) > 1024 || strings.TrimSpace(s.Entity) != s.Entity || strings.ContainsAny(s.Entity, " \t\r\n") {
 		return p, invalid("The entity ID is a text of 1 to 1024 characters without spaces, as the application's metadata has it.")
 	}
@@ -157,6 +163,41 @@ func read(raw json.RawMessage) (party, error) {
 		p.encryption = encryption[0]
 	}
 	return p, s.checkLogout(p.certificates)
+}
+
+// fill takes from metadata what the settings do not say. Assertions are encrypted only where
+// the settings say so: most metadata offers a certificate for it, whether the application can
+// read them or not.
+func (s *Settings) fill() error {
+	text := strings.TrimSpace(strings.Join(s.Metadata, "\n"))
+	if text == "" {
+		return nil
+	}
+	m, err := message.ReadParty([]byte(text))
+	if err != nil {
+		return err
+	}
+	if s.Entity == "" {
+		s.Entity = m.Entity
+	}
+	if s.Entity != m.Entity {
+		return invalid("The entity ID %q is not that of the metadata, %q.", s.Entity, m.Entity)
+	}
+	if len(s.Consumers) == 0 {
+		for _, c := range m.Consumers {
+			s.Consumers = append(s.Consumers, Consumer{URL: c.Location, Index: c.Index})
+		}
+	}
+	if len(s.Certificates) == 0 {
+		s.Certificates = m.Signing
+	}
+	if s.Logout == "" && len(s.Certificates) > 0 {
+		s.Logout = m.Logout
+		if m.Binding == message.BindingRedirect {
+			s.LogoutBinding = redirect
+		}
+	}
+	return nil
 }
 
 func (s *Settings) checkConsumers() error {

@@ -48,7 +48,9 @@ type Parts struct {
 	Openings      *recovery.Openings
 	Passes        *recovery.Passes
 	Stops         *recovery.Stops
-	Now           func() time.Time
+	// Left is where a browser goes on when its session was ended; empty stays here.
+	Left func(ctx context.Context, session string) (string, error)
+	Now  func() time.Time
 }
 
 // Challenge serves the pages: what plays a Step, and the two ways that lead to one.
@@ -60,7 +62,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, left: p.Left, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
@@ -75,6 +77,7 @@ type player struct {
 	endings       *session.Endings
 	continuations *session.Continuations
 	languages     *enrollment.Languages
+	left          func(ctx context.Context, session string) (string, error)
 	pages         *look.Set
 }
 
@@ -434,7 +437,12 @@ func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Continu
 // signOut ends the session of this browser. Who leaves to begin again goes on to where they
 // were going, in a fresh attempt that rests on nothing.
 func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
+	onward := ""
 	if secret := c.browser.Secret(r); secret != "" {
+		var err error
+		if onward, err = c.onward(r, secret); err != nil {
+			return err
+		}
 		if err := c.endings.SignOut(r.Context(), secret); err != nil {
 			return err
 		}
@@ -444,7 +452,19 @@ func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 	if r.PostForm.Get("again") != "" {
 		return c.look.Done(w, r, again, language.Say("You are signed out. Begin again here."))
 	}
+	if onward != "" {
+		return look.Go(w, r, onward)
+	}
 	return c.look.Done(w, r, "/sign-in", language.Say("You are signed out."))
+}
+
+// onward is where the browser goes on when its session is ended: where applications are told.
+func (c *player) onward(r *http.Request, secret string) (string, error) {
+	by, err := c.continuations.Bearer(r.Context(), "", secret)
+	if err != nil || by.Session == "" || c.left == nil {
+		return "", err
+	}
+	return c.left(r.Context(), by.Session)
 }
 
 // welcomed is where a pass leads: to setting up, and nowhere else.

@@ -15,6 +15,8 @@ var reasons = map[string]string{
 	"ambiguous":                   "the address can be read in two ways",
 	"approval-not-now":            "another sign-in waits for approval, or too many were not answered",
 	"backup-eligible":             "the key can be copied to other devices",
+	"no-logout":                   "no address is registered for its sign-outs",
+	"signed-out-at-application":   "they signed out at an application",
 	"begun-here":                  "the application is not opened from our pages",
 	"binding":                     "it asked for an answer by a binding that is not offered",
 	"breakdown":                   "this server failed to decide; the error is in its own log",

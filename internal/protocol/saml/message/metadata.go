@@ -2,6 +2,9 @@ package message
 
 import (
 	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/beevik/etree"
@@ -56,4 +59,109 @@ func addServices(idp *etree.Element, tag, location string) {
 		service.CreateAttr("Binding", binding)
 		service.CreateAttr("Location", location)
 	}
+}
+
+// Party is what the metadata of an application says of it (SAML metadata, section 2.4.4).
+type Party struct {
+	Entity string
+	// Consumers are the assertion consumer services that take a form, the usual one first.
+	Consumers []Service
+	// Signing and Encryption are certificates, in base64.
+	Signing, Encryption []string
+	// Logout is its single logout service, and Binding that of it; empty where it has none.
+	Logout, Binding string
+}
+
+// Service is an address with its number.
+type Service struct {
+	Location string
+	Index    int
+	usual    bool
+}
+
+// ReadParty reads the metadata of one application. Its signature is not looked at: whoever
+// pastes it vouches for it.
+func ReadParty(b []byte) (Party, error) {
+	var p Party
+	root, err := parse(b)
+	if err != nil {
+		return p, err
+	}
+	if !is(root, nsMetadata, "EntityDescriptor") {
+		return p, malformed("The metadata is not that of one entity (EntityDescriptor).")
+	}
+	if p.Entity = attribute(root, "entityID"); p.Entity == "" {
+		return p, malformed("The metadata has no entity ID.")
+	}
+	sp, err := child(root, nsMetadata, "SPSSODescriptor")
+	if err != nil || sp == nil {
+		return p, malformed("The metadata is not that of an application (SPSSODescriptor).")
+	}
+	if err := p.readConsumers(sp); err != nil {
+		return p, err
+	}
+	for _, el := range children(sp, nsMetadata, "SingleLogoutService") {
+		at, binding := attribute(el, "Location"), attribute(el, "Binding")
+		if other := attribute(el, "ResponseLocation"); other != "" && other != at {
+			continue // it is answered and asked at one address
+		}
+		if binding == BindingPost || binding == BindingRedirect && p.Logout == "" {
+			p.Logout, p.Binding = at, binding
+		}
+	}
+	return p, p.readKeys(sp)
+}
+
+func (p *Party) readConsumers(sp *etree.Element) error {
+	for _, el := range children(sp, nsMetadata, "AssertionConsumerService") {
+		if attribute(el, "Binding") != BindingPost {
+			continue
+		}
+		index, err := strconv.ParseUint(attribute(el, "index"), 10, 16)
+		if err != nil {
+			return malformed("An AssertionConsumerService of the metadata has no index from 0 to 65535.")
+		}
+		usual, err := flag(el, "isDefault")
+		if err != nil {
+			return err
+		}
+		p.Consumers = append(p.Consumers, Service{attribute(el, "Location"), int(index), usual})
+	}
+	if len(p.Consumers) == 0 {
+		return malformed("The metadata has no AssertionConsumerService that takes HTTP-POST.")
+	}
+	slices.SortStableFunc(p.Consumers, func(a, b Service) int {
+		switch {
+		case a.usual == b.usual:
+			return 0
+		case a.usual:
+			return -1
+		}
+		return 1
+	})
+	return nil
+}
+
+func (p *Party) readKeys(sp *etree.Element) error {
+	for _, el := range children(sp, nsMetadata, "KeyDescriptor") {
+		use := attribute(el, "use")
+		for _, info := range children(el, nsSignature, "KeyInfo") {
+			for _, data := range children(info, nsSignature, "X509Data") {
+				for _, c := range children(data, nsSignature, "X509Certificate") {
+					t, err := text(c)
+					if err != nil {
+						return err
+					}
+					t = strings.Join(strings.Fields(t), "")
+					if use != "encryption" {
+						p.Signing = append(p.Signing, t)
+					}
+					if use != "signing" {
+						p.Encryption = append(p.Encryption, t)
+					}
+				}
+			}
+		}
+	}
+	return nil
 }

@@ -87,6 +87,9 @@ func FromForm(message, relay string) (Incoming, error) {
 	return Incoming{form: true, xml: plain, relay: relay}, err
 }
 
+// Request reports whether an address brought a request; else it is a response.
+func (in Incoming) Request() bool { return in.query.Request }
+
 // Relay is the RelayState that came with it.
 func (in Incoming) Relay() string { return in.relay }
 

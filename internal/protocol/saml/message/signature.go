@@ -2,6 +2,8 @@ package message
 
 import (
 	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"net/url"
@@ -285,3 +287,12 @@ func (q Query) Verify(by []*x509.Certificate) error {
 	}
 	return errSignature
 }
+
+// signQuery signs the parameters of an address.
+func signQuery(query string, by Credential) (string, error) {
+	sum := sha256.Sum256([]byte(query))
+	b, err := by.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+	return base64Of(b), err
+}
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
