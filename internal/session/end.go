@@ -167,6 +167,26 @@ func (e *Endings) SignOut(ctx context.Context, secret string) error {
 	return err
 }
 
+// Elsewhere is a session whose owner signed out at an application that was told of it.
+type Elsewhere struct {
+	Account assurance.AccountID
+	// Name is the account's, and Session the session's number.
+	Name, Session string
+	// Protocol is the one by which the application said so.
+	Protocol string
+}
+
+// SignOutAt ends a session because its owner signed out at an application. One that has ended
+// is no error.
+func (e *Endings) SignOutAt(ctx context.Context, at Elsewhere) error {
+	by := audit.Actor{Account: int64(at.Account), Name: at.Name, Via: at.Protocol}
+	err := e.End(ctx, by, at.Account, at.Session, "signed-out-at-application")
+	if failure.ClassOf(err) == failure.NotFound {
+		return nil
+	}
+	return err
+}
+
 // hidden is what this server knows of a session whose row is not there, or not as it was
 // left: whoever signs out of it has it ended all the same. Nil is nothing.
 func (e *Endings) hidden(ctx context.Context, reference string) (*row, error) {

@@ -22,7 +22,7 @@ import (
 var whoMay = map[string]string{
 	"overview.show": "a-k", "checklist.show": "a-k", "checklist.test-mail": "a-k", "checklist.put-away": "a-k", "checklist.bring-back": "a-k", "account.create": "a-k", "account.list": "a-k", "account.show": "a-k", "account.suspend": "a-k", "account.clear-risk": "a-k",
 	"account.resume": "a-k", "account.set-end": "a-k", "account.open": "a-k", "account.remove": "a-k", "account.stage": "a-k", "account.preview": "a-k", "account.import": "a-k", "account.rename": "a-k", "account.set-display": "a-k", "account.set-mail": "a-k", "account.set-external": "a-k", "group.set-display": "a-k", "group.set-external": "a-k", "pass.issue": "a-k", "pass.invite": "a-k", "pass.letter": "a-k", "pass.uninvite": "a-k", "pass.invitations": "a-k", "recovery.list": "ahk", "recovery.open": "ah-", "recovery.confirm": "a--", "recovery.stop": "ahk",
-	"key.issue": "a--", "session.end": "a-k", "authenticator.revoke": "a-k", "prompts.show": "a-k", "quiet.clear": "a-k", "certificate.assign": "a-k",
+	"key.issue": "a--", "session.end": "a-k", "authenticator.revoke": "a-k", "prompts.show": "a-k", "quiet.clear": "a-k", "rollover.show": "a-k", "rollover.announce": "a-k", "rollover.switch": "a-k", "rollover.retire": "a-k", "certificate.assign": "a-k",
 	"token.list": "a-k", "token.stage": "a-k", "token.preview": "a-k", "token.import": "a-k", "token.assign": "a-k", "token.resync": "a-k", "token.pin": "a-k", "token.lost": "a-k",
 	"token.return": "a-k", "token.revoke": "a-k", "offline.list": "a-k", "offline.issue": "a-k", "offline.reconcile": "a-k", "offline.revoke": "a-k",
 	"group.list": "a-k", "group.show": "a-k", "group.create": "a-k", "group.remove": "a-k", "group.member.add": "a-k", "group.member.remove": "a-k",

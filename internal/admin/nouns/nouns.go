@@ -30,6 +30,7 @@ import (
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
+	"countersign/internal/admin/rollover"
 	"countersign/internal/admin/session"
 	"countersign/internal/admin/site"
 	"countersign/internal/admin/survey"
@@ -38,6 +39,7 @@ import (
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/attack"
+	"countersign/internal/certkey"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	hosts "countersign/internal/hostcodes"
@@ -54,7 +56,7 @@ import (
 
 // Commands lists every command.
 func Commands() admin.List {
-	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), session.Commands(),
+	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
 		group.Commands(), application.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
@@ -74,6 +76,7 @@ type Parts struct {
 	Enrolled       enrollment.Pieces
 	Recoveries     recoveries.Pieces
 	HostCodes      *hosts.Lists
+	CertKeys       *certkey.Keys
 	Sessions       *sessions.Sessions
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
@@ -149,6 +152,7 @@ func things(p Parts) []admin.Desk {
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
+			rollover.Desk(rollover.Parts{DB: p.DB, Keys: p.CertKeys}),
 			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})
 }

@@ -3,6 +3,7 @@ package saml
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"countersign/internal/application"
@@ -22,7 +23,8 @@ func Description() protocol.Description {
 		Start: start, Begin: begin,
 		Open: func(p protocol.Parts) (protocol.Service, error) {
 			d := newProvider(p)
-			return protocol.Service{Handle: d.handle, Left: d.left}, nil
+			out := &signOuts{d}
+			return protocol.Service{Handle: func(mux *http.ServeMux) { d.handle(mux); out.handle(mux) }, Left: out.left}, nil
 		},
 		Exposure: exposure,
 	}

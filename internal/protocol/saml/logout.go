@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/failure"
 	"countersign/internal/participant"
 	"countersign/internal/protocol/saml/message"
+	"countersign/internal/session"
 )
 
 // A sign-out goes from application to application by the browser (SAML profiles, section 4.4):
@@ -24,6 +24,15 @@ const (
 	way         = "countersign-saml-logout"
 	wayLife     = 5 * time.Minute
 )
+
+// signOuts are the provider's sign-outs.
+type signOuts struct{ *provider }
+
+func (d *signOuts) handle(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+signOutPath, d.logoutByQuery)
+	mux.HandleFunc("POST "+signOutPath, d.logoutByForm)
+	mux.HandleFunc("GET "+onwardPath, d.onward)
+}
 
 // leaving is a sign-out under way.
 type leaving struct {
@@ -44,7 +53,7 @@ type answered struct {
 	OK bool   `json:"o"`
 }
 
-func (d *provider) logoutByQuery(w http.ResponseWriter, r *http.Request) {
+func (d *signOuts) logoutByQuery(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	in, err := message.FromQuery(r.URL.RawQuery)
 	if err != nil {
@@ -58,7 +67,7 @@ func (d *provider) logoutByQuery(w http.ResponseWriter, r *http.Request) {
 	d.loggedOut(w, r, in)
 }
 
-func (d *provider) logoutByForm(w http.ResponseWriter, r *http.Request) {
+func (d *signOuts) logoutByForm(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 	if err := r.ParseForm(); err != nil || len(r.PostForm["SAMLRequest"])+len(r.PostForm["SAMLResponse"]) != 1 || len(r.PostForm["RelayState"]) > 1 {
@@ -79,7 +88,7 @@ func (d *provider) logoutByForm(w http.ResponseWriter, r *http.Request) {
 
 // logout takes an application's request to sign somebody out. It must be signed: else anybody
 // could end anybody's session.
-func (d *provider) logout(w http.ResponseWriter, r *http.Request, in message.Incoming) {
+func (d *signOuts) logout(w http.ResponseWriter, r *http.Request, in message.Incoming) {
 	var from *party
 	request, err := in.LogoutRequest(d.certificates(r.Context(), &from))
 	if err == nil {
@@ -99,7 +108,7 @@ func (d *provider) logout(w http.ResponseWriter, r *http.Request, in message.Inc
 		return
 	}
 	for _, one := range found {
-		if err := d.end(r.Context(), one, from.app); err != nil {
+		if err := d.end(r.Context(), one); err != nil {
 			d.unavailable(w, err)
 			return
 		}
@@ -111,7 +120,7 @@ func (d *provider) logout(w http.ResponseWriter, r *http.Request, in message.Inc
 }
 
 // checkLogout says why a message about a sign-out is not taken.
-func (d *provider) checkLogout(h message.Heading, until time.Time, relay string) error {
+func (d *signOuts) checkLogout(h message.Heading, until time.Time, relay string) error {
 	now := d.now()
 	switch {
 	case h.Proof != message.Signed:
@@ -127,7 +136,7 @@ func (d *provider) checkLogout(h message.Heading, until time.Time, relay string)
 }
 
 // named are the sessions that a request means.
-func (d *provider) named(ctx context.Context, from *party, request message.LogoutRequest) ([]participant.Participant, error) {
+func (d *signOuts) named(ctx context.Context, from *party, request message.LogoutRequest) ([]participant.Participant, error) {
 	if len(request.Indexes) == 0 {
 		return d.participants.Named(ctx, from.app, request.Name, "")
 	}
@@ -143,19 +152,15 @@ func (d *provider) named(ctx context.Context, from *party, request message.Logou
 }
 
 // end ends a session of which an application was told.
-func (d *provider) end(ctx context.Context, one participant.Participant, app string) error {
+func (d *signOuts) end(ctx context.Context, one participant.Participant) error {
 	if err := d.participants.Leave(ctx, one); err != nil {
 		return err
 	}
-	err := d.endings.End(ctx, audit.Actor{Account: int64(one.Account), Name: one.AccountName, Via: Protocol}, one.Account, one.Session, "signed-out-at-application")
-	if failure.ClassOf(err) == failure.NotFound {
-		return nil
-	}
-	return err
+	return d.endings.SignOutAt(ctx, session.Elsewhere{Account: one.Account, Name: one.AccountName, Session: one.Session, Protocol: Protocol})
 }
 
 // loggedOut takes an application's answer.
-func (d *provider) loggedOut(w http.ResponseWriter, r *http.Request, in message.Incoming) {
+func (d *signOuts) loggedOut(w http.ResponseWriter, r *http.Request, in message.Incoming) {
 	var from *party
 	response, err := in.LogoutResponse(d.certificates(r.Context(), &from))
 	if err == nil {
@@ -174,7 +179,7 @@ func (d *provider) loggedOut(w http.ResponseWriter, r *http.Request, in message.
 }
 
 // onward goes on with the sign-out of this browser.
-func (d *provider) onward(w http.ResponseWriter, r *http.Request) {
+func (d *signOuts) onward(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	var l leaving
 	if code := r.URL.Query().Get("begin"); code != "" {
@@ -196,9 +201,9 @@ func (d *provider) onward(w http.ResponseWriter, r *http.Request) {
 }
 
 // goThrough tells the next application, or ends where the sign-out began.
-func (d *provider) goThrough(w http.ResponseWriter, r *http.Request, l leaving) {
-	for _, session := range l.Sessions {
-		all, err := d.participants.Of(r.Context(), session)
+func (d *signOuts) goThrough(w http.ResponseWriter, r *http.Request, l leaving) {
+	for _, number := range l.Sessions {
+		all, err := d.participants.Of(r.Context(), number)
 		if err != nil {
 			d.unavailable(w, err)
 			return
@@ -228,7 +233,7 @@ func (d *provider) goThrough(w http.ResponseWriter, r *http.Request, l leaving) 
 }
 
 // nameIn is what an application was told somebody is called.
-func (d *provider) nameIn(one participant.Participant, to *party) message.NameID {
+func (d *signOuts) nameIn(one participant.Participant, to *party) message.NameID {
 	n := message.NameID{Value: one.Name, Format: one.Format}
 	if one.Format == message.FormatPersistent || one.Format == message.FormatTransient {
 		n.By, n.For = d.entity(), to.settings.Entity
@@ -237,7 +242,7 @@ func (d *provider) nameIn(one participant.Participant, to *party) message.NameID
 }
 
 // finish answers the application that began, or shows our own page.
-func (d *provider) finish(w http.ResponseWriter, r *http.Request, l leaving) {
+func (d *signOuts) finish(w http.ResponseWriter, r *http.Request, l leaving) {
 	to, err := d.parties.named(r.Context(), l.App)
 	if err != nil {
 		d.unavailable(w, err)
@@ -259,7 +264,7 @@ func (d *provider) finish(w http.ResponseWriter, r *http.Request, l leaving) {
 
 // tell sends a message to an application, by the binding of its settings: over a page of ours,
 // because browsers hold the form that began to where its redirects lead.
-func (d *provider) tell(w http.ResponseWriter, r *http.Request, to *party, o message.Outgoing, relay string) {
+func (d *signOuts) tell(w http.ResponseWriter, r *http.Request, to *party, o message.Outgoing, relay string) {
 	by, _, err := d.signs(r.Context())
 	if err != nil {
 		d.unavailable(w, err)
@@ -283,7 +288,7 @@ func (d *provider) tell(w http.ResponseWriter, r *http.Request, to *party, o mes
 }
 
 // keepWay keeps what is still to do; nil is nothing.
-func (d *provider) keepWay(w http.ResponseWriter, l *leaving) {
+func (d *signOuts) keepWay(w http.ResponseWriter, l *leaving) {
 	c := &http.Cookie{Name: way, Path: onwardPath, HttpOnly: true, Secure: d.public.Scheme == "https", SameSite: http.SameSiteLaxMode, MaxAge: -1}
 	if l != nil {
 		if code, err := d.requests.Seal(Protocol, l); err == nil {
@@ -295,12 +300,12 @@ func (d *provider) keepWay(w http.ResponseWriter, l *leaving) {
 
 // left is where a browser goes on whose session was ended at our own pages; empty where no
 // application was told of it.
-func (d *provider) left(ctx context.Context, session string) (string, error) {
-	all, err := d.participants.Of(ctx, session)
+func (d *signOuts) left(ctx context.Context, number string) (string, error) {
+	all, err := d.participants.Of(ctx, number)
 	if err != nil || len(all) == 0 {
 		return "", err
 	}
-	code, err := d.requests.Seal(Protocol, leaving{Sessions: []string{session}})
+	code, err := d.requests.Seal(Protocol, leaving{Sessions: []string{number}})
 	if err != nil {
 		return "", err
 	}

@@ -55,9 +55,6 @@ func (d *provider) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+signInPath, d.byQuery)
 	mux.HandleFunc("POST "+signInPath, d.byForm)
 	mux.HandleFunc("GET "+continuePath, d.goOn)
-	mux.HandleFunc("GET "+signOutPath, d.logoutByQuery)
-	mux.HandleFunc("POST "+signOutPath, d.logoutByForm)
-	mux.HandleFunc("GET "+onwardPath, d.onward)
 	mux.HandleFunc("GET "+startPath+"{app}", d.begin)
 }
 
