@@ -21,6 +21,7 @@ import (
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
+	"countersign/internal/admin/rollover"
 	"countersign/internal/admin/session"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
@@ -206,6 +207,12 @@ type (
 		Issue     do[hostcodes.Issue]     `cmd:""`
 		Reconcile do[hostcodes.Reconcile] `cmd:""`
 		Revoke    do[hostcodes.Revoke]    `cmd:""`
+	}
+	rolloverCommand struct {
+		Show     do[rollover.Show]     `cmd:"" default:"withargs"`
+		Announce do[rollover.Announce] `cmd:""`
+		Switch   do[rollover.Switch]   `cmd:""`
+		Retire   do[rollover.Retire]   `cmd:""`
 	}
 	quietCommand struct {
 		Clear do[quiet.Clear] `cmd:""`
