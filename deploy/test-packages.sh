@@ -5,6 +5,7 @@ set -eu
 
 # One package a line, with what it is for.
 packages=$(sed 's/#.*//' <<'LIST'
+apache2             # the site of mod_auth_mellon
 age                 # an independent reader of backups
 ca-certificates     # downloads of Go modules
 chromium            # the pages, with a virtual authenticator
@@ -24,6 +25,7 @@ ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client
 jq                  # reads answers of the command line, as the documents show
 libc6-dev           # pam/
 libengine-pkcs11-openssl # curl with a key on a card
+libapache2-mod-auth-mellon # an application with SAML
 libnss3-tools       # certificates and cards for Chromium
 libpam-oath         # codes of a list as PAM stacks check them
 libpam-radius-auth  # RADIUS as PAM stacks speak it
