@@ -103,6 +103,7 @@ func (v *Vault) things() {
 	v.Does("offline.issue", map[string]any{"host": "gate1.example.org", "login": "carl", "codes": 20, "note": "the safe in room 7"})
 	v.Does("coverage.declare", map[string]any{"row": "T1669", "reason": "no wireless network", "until": v.Now().AddDate(0, 2, 0).UTC().Format(time.DateOnly)})
 	v.Drilled(attack.Held)
+	v.Does("checklist.put-away", nil)
 	v.provisioned()
 }
 

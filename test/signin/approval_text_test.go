@@ -35,7 +35,7 @@ func TestApprovedTextHidesNothing(t *testing.T) {
 		if spec.Reads {
 			continue
 		}
-		seen := map[string]string{}
+		seen := map[string]string{} // what was asked for, by what is shown of it
 		for _, bad := range hostile {
 			cmd := spec.New()
 			filled, err := fill(cmd, bad)
@@ -53,10 +53,10 @@ func TestApprovedTextHidesNothing(t *testing.T) {
 			if !words.Clean(object) {
 				t.Errorf("%s shows %q for %q", spec.Action, object, bad)
 			}
-			if other, twice := seen[object]; twice && !strings.Contains(object, "digest") && hashed(object) == "" {
-				t.Errorf("%s shows %q for %q and for %q", spec.Action, object, bad, other)
+			if other, twice := seen[object]; twice && other != string(filled) && !strings.Contains(object, "digest") && hashed(object) == "" {
+				t.Errorf("%s shows %q for %s and for %s", spec.Action, object, filled, other)
 			}
-			seen[object] = bad
+			seen[object] = string(filled)
 		}
 	}
 	long := servertest.Prepared(w, "account.suspend", map[string]any{"name": "backup", "reason": strings.Repeat("because ", 400)})
