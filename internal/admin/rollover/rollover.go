@@ -14,6 +14,7 @@ import (
 	"countersign/internal/certkey"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/text"
 )
 
 // Commands are those about a roll-over, with what each answers and leaves in the log.
@@ -88,7 +89,7 @@ type Announce struct {
 }
 
 func (c *Announce) Action() string { return "rollover.announce" }
-func (c *Announce) Object() string { return "the next key for " + c.Purpose }
+func (c *Announce) Object() string { return "the next key for " + text.Name(c.Purpose) }
 func (c *Announce) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	fresh, err := a.keys.Make(ctx, c.Purpose)
 	if err != nil {
@@ -103,7 +104,7 @@ type Switch struct {
 }
 
 func (c *Switch) Action() string { return "rollover.switch" }
-func (c *Switch) Object() string { return "sign with the announced key for " + c.Purpose }
+func (c *Switch) Object() string { return "sign with the announced key for " + text.Name(c.Purpose) }
 func (c *Switch) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	return a.step(ctx, g, "key.cert-switched", c.Purpose, func(tx *store.Tx) error { return a.keys.SwitchTx(ctx, tx, c.Purpose) })
 }
@@ -114,7 +115,9 @@ type Retire struct {
 }
 
 func (c *Retire) Action() string { return "rollover.retire" }
-func (c *Retire) Object() string { return "remove the former or announced key for " + c.Purpose }
+func (c *Retire) Object() string {
+	return "remove the former or announced key for " + text.Name(c.Purpose)
+}
 func (c *Retire) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	return a.step(ctx, g, "key.cert-retired", c.Purpose, func(tx *store.Tx) error { return a.keys.RetireTx(ctx, tx, c.Purpose) })
 }

@@ -162,7 +162,7 @@ func (p *people) mayWake(ctx context.Context, u userOf, all []command) error {
 	if !slices.ContainsFunc(all, func(c command) bool { _, ok := c.(*account.Resume); return ok }) {
 		return nil
 	}
-	newest, err := p.entries.Entries(ctx, store.Filter{Account: int64(u.account.ID), Event: "account.", Newest: true, Limit: 200})
+	newest, err := p.entries.Entries(ctx, store.Filter{Account: int64(u.account.ID), Event: "account", Newest: true, Limit: 200})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ var reasons = map[string]string{
 	"altered":                     "altered",
 	"ambiguous":                   "the address can be read in two ways",
 	"approval-not-now":            "another sign-in waits for approval, or too many were not answered",
+	"bad-hint":                    "the application named a sign-in that was not here",
+	"long":                        "the request was too long",
 	"backup-eligible":             "the key can be copied to other devices",
 	"no-logout":                   "no address is registered for its sign-outs",
 	"signed-out-at-application":   "they signed out at an application",
