@@ -212,6 +212,27 @@ type Message struct {
 	// Subject is that of a mail; a text for a telephone has none.
 	Subject string
 	Text    string
+	// Said is the same before it is in a language. A message that was written is kept without it.
+	Said Wording `json:"-"`
+}
+
+// Wording is a message in no language yet, and what stands behind its text in each of them.
+type Wording struct {
+	Subject, Text language.Sentence
+	Tail          string
+}
+
+// Worded is a message in English that can be written in other languages.
+func Worded(to string, w Wording) Message {
+	return Message{To: to, Said: w}.In(language.English())
+}
+
+// In is the message as it is written in a language.
+func (m Message) In(in *language.Language) Message {
+	if m.Said.Text.Format != "" {
+		m.Subject, m.Text = in.Tell(m.Said.Subject), in.Tell(m.Said.Text)+m.Said.Tail
+	}
+	return m
 }
 
 // String hides what is sent, so that no log or error can show it.

@@ -26,6 +26,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/language"
 	"countersign/internal/store"
 	"countersign/internal/throttle"
 )
@@ -59,7 +60,12 @@ type Messages struct {
 	now    func() time.Time
 	log    *slog.Logger
 	sents  *sents
+	in     *language.Shelf // nil is English
 }
+
+// Speaking gives Messages the languages that they are written in. Without them they are in
+// English.
+func (m *Messages) Speaking(in *language.Shelf) { m.in = in }
 
 // New makes Messages. The error is that of reading what this server remembers to have sent
 // before a restart.
@@ -101,6 +107,10 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 	if refused != "" {
 		en.Event, en.Outcome, en.Reason = "code.not-sent", audit.Refused, refused
 		return false, tx.Record(en)
+	}
+	if m.in != nil {
+		in, _ := m.in.By(account.Language)
+		message = message.In(in)
 	}
 	plain, err := json.Marshal(message)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/keyring/keyringtest"
+	"countersign/internal/language"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
 )
@@ -184,4 +185,51 @@ func TestALongTryIsNotDoubled(t *testing.T) {
 func (m *Messages) Carry(ctx context.Context, carry func(context.Context, authenticator.Message) error) error {
 	_, err := m.CarryBy(ctx, Carrier{Carry: carry})
 	return err
+}
+
+// A code is written in the language of its account, and in the installation's where the account
+// has none; what stands behind the text is in no language.
+func TestACodeIsInItsOwnersLanguage(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	db, keys := keyringtest.Open(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db"), Now: clock, Log: log}, keyring.NewRoot())
+	people := directory.NewAccounts(directory.Parts{DB: db, Keys: keys})
+	shelf, err := language.NewShelf("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		tag, want string
+		in        *language.Shelf
+	}{
+		"ada": {"de", "123456 ist Ihr Code für Example. Niemand, der Sie anruft, braucht ihn.\n@h #123456", shelf}, "bob": {"", "123456 is your code for Example. Nobody who calls you needs it.\n@h #123456", shelf},
+		"carl": {"fr", "123456 is your code for Example. Nobody who calls you needs it.\n@h #123456", shelf}, "dora": {"de", "123456 is your code for Example. Nobody who calls you needs it.\n@h #123456", nil},
+	} {
+		m, err := New(Parts{DB: db, Keys: keys, Accounts: people, Now: clock, Log: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Speaking(c.in)
+		storetest.Change(t, db, func(tx *store.Tx) error {
+			a, err := people.Create(t.Context(), tx, directory.NewAccount{Name: name})
+			if err != nil {
+				return err
+			}
+			a.Language = c.tag
+			if err := people.Update(t.Context(), tx, a); err != nil {
+				return err
+			}
+			_, err = m.Send(t.Context(), tx, Sending{Account: a.ID}, authenticator.Worded("+4930123", authenticator.Wording{Text: language.Say("%s is your code for %s. Nobody who calls you needs it.", "123456", "Example"), Tail: "\n@h #123456"}))
+			return err
+		})
+		var got []string
+		err = m.Carry(t.Context(), func(_ context.Context, message authenticator.Message) error {
+			got = append(got, message.Text)
+			return nil
+		})
+		if err != nil || len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s reads %q, %v", name, got, err)
+		}
+	}
 }

@@ -224,6 +224,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
+	in.SignIn.Messages.Speaking(s.Languages)
 	in.Engine = in.SignIn.Engine
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,

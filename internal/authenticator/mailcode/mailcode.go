@@ -13,7 +13,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -61,8 +60,8 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 
 func (a *Authenticator) make(to address, now time.Time) (authenticator.Message, sentcode.Memo) {
 	code, sent := sentcode.Make(now)
-	return authenticator.Message{To: string(to), Subject: "Your code for " + a.service,
-		Text: fmt.Sprintf("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.\n", code, a.service)}, sentcode.Memo{Sent: sent}
+	return authenticator.Worded(string(to), authenticator.Wording{Subject: language.Say("Your code for %s", a.service), Tail: "\n",
+		Text: language.Say("%s is your code for %s. It is good for ten minutes.\n\nNobody who calls or writes to you needs it. If you did not ask for it, somebody else has: tell your administrator.", code, a.service)}), sentcode.Memo{Sent: sent}
 }
 
 // asked asks for the code that was sent to an address.

@@ -60,14 +60,14 @@ func (a *Authenticator) Ask(credentials []authenticator.Credential, _ time.Time)
 // make makes a code, its message and its memo.
 func (a *Authenticator) make(to Number, now time.Time) (authenticator.Message, sentcode.Memo) {
 	code, sent := sentcode.Make(now)
-	return authenticator.Message{To: string(to), Text: a.text(code)}, sentcode.Memo{Sent: sent}
+	return authenticator.Worded(string(to), a.says(code)), sentcode.Memo{Sent: sent}
 }
 
-// text ends with the code bound to the host, in the form of WICG's "Origin-bound
+// says ends with the code bound to the host, in the form of WICG's "Origin-bound
 // one-time codes delivered via SMS", so that browsers fill it in there and nowhere
-// else.
-func (a *Authenticator) text(code string) string {
-	return fmt.Sprintf("%s is your code for %s. Nobody who calls you needs it.\n\n@%s #%s", code, a.service, a.host, code)
+// else. No translation has a part in that.
+func (a *Authenticator) says(code string) authenticator.Wording {
+	return authenticator.Wording{Text: language.Say("%s is your code for %s. Nobody who calls you needs it.", code, a.service), Tail: fmt.Sprintf("\n\n@%s #%s", a.host, code)}
 }
 
 // asked asks for the code that was sent to a number.
