@@ -16,7 +16,7 @@ import (
 func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by SAML", Document: "saml.md", Plays: prompt.Browser,
-		CheckSettings: CheckSettings, Clash: Clash, Keys: []certkey.Purpose{keys}, Form: form(),
+		CheckSettings: CheckSettings, Clash: Clash, Keys: []certkey.Purpose{keys}, Form: form(), Guides: guides(),
 		Test: func(_ context.Context, t protocol.Trial) []protocol.Finding {
 			return t.Overheard(t.Place.Public.JoinPath(signInPath).String())
 		},
