@@ -145,7 +145,7 @@ func FuzzAuthnRequest(f *testing.F) {
 	b, _ := write(envelopedBy(f, keys.own, request(issuer)))
 	f.Add(b)
 	for _, w := range wrappings {
-		if b, err := write(w.of(f, envelopedBy(f, keys.own, request(issuer)))); err == nil {
+		if b, err := write(w.of(f, envelopedBy(f, keys.own, request(issuer)), forged(request(evilRequest+issuer)))); err == nil {
 			f.Add(b)
 		}
 	}

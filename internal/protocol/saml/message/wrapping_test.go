@@ -14,12 +14,21 @@ import (
 // Forged gets the signed message, and returns what an attacker sends.
 type wrapping struct {
 	name string
-	of   func(t testing.TB, signed *etree.Element) *etree.Element
+	of   func(t testing.TB, signed *etree.Element, evil forged) *etree.Element
 }
 
-// evil is the message that an attacker wants to be read.
-func evil(t testing.TB, id string) *etree.Element {
-	return tree(t, strings.Replace(request(` AssertionConsumerServiceURL="https://evil.example.org/acs"`+issuer), "_req1", id, 1))
+// forged is the message that an attacker wants to be read.
+type forged string
+
+func (f forged) as(t testing.TB, id string) *etree.Element {
+	return tree(t, strings.Replace(string(f), "_req1", id, 1))
+}
+
+const evilRequest = ` AssertionConsumerServiceURL="https://evil.example.org/acs"`
+
+// leaving is a request to sign somebody out.
+func leaving(who string) string {
+	return strings.ReplaceAll(request(issuer+"<saml:NameID>"+who+"</saml:NameID>"), "AuthnRequest", "LogoutRequest")
 }
 
 func signatureOf(el *etree.Element) *etree.Element { return children(el, nsSignature, "Signature")[0] }
@@ -36,137 +45,137 @@ func extensions(el *etree.Element, holding *etree.Element) {
 }
 
 var wrappings = []wrapping{
-	{"XSW1: the forged one around, the signature in it covers the original inside of the signature", func(t testing.TB, s *etree.Element) *etree.Element {
-		e, sig := evil(t, "_evil"), signatureOf(s).Copy()
+	{"XSW1: the forged one around, the signature in it covers the original inside of the signature", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e, sig := evil.as(t, "_evil"), signatureOf(s).Copy()
 		sig.AddChild(bare(s))
 		e.InsertChildAt(1, sig)
 		return e
 	}},
-	{"XSW2: the signature is detached, the original beside it", func(t testing.TB, s *etree.Element) *etree.Element {
-		e, sig := evil(t, "_evil"), signatureOf(s).Copy()
+	{"XSW2: the signature is detached, the original beside it", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e, sig := evil.as(t, "_evil"), signatureOf(s).Copy()
 		e.InsertChildAt(1, sig)
 		e.InsertChildAt(1, bare(s))
 		return e
 	}},
-	{"XSW3: the forged one first, the signed one behind it in one element", func(t testing.TB, s *etree.Element) *etree.Element {
-		out := evil(t, "_evil")
+	{"XSW3: the forged one first, the signed one behind it in one element", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		out := evil.as(t, "_evil")
 		extensions(out, s.Copy())
 		return out
 	}},
-	{"XSW4: the signed one within the forged one", func(t testing.TB, s *etree.Element) *etree.Element {
-		e := evil(t, "_evil")
+	{"XSW4: the signed one within the forged one", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e := evil.as(t, "_evil")
 		e.AddChild(s.Copy())
 		return e
 	}},
-	{"XSW5: the forged one has the signature, the original at the end", func(t testing.TB, s *etree.Element) *etree.Element {
-		e := evil(t, "_req1")
+	{"XSW5: the forged one has the signature, the original at the end", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e := evil.as(t, "_req1")
 		e.InsertChildAt(1, signatureOf(s).Copy())
 		e.AddChild(bare(s))
 		return e
 	}},
-	{"XSW6: the original within the signature of the forged one", func(t testing.TB, s *etree.Element) *etree.Element {
-		e, sig := evil(t, "_req1"), signatureOf(s).Copy()
+	{"XSW6: the original within the signature of the forged one", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e, sig := evil.as(t, "_req1"), signatureOf(s).Copy()
 		object := add(sig, "ds", "Object")
 		object.AddChild(bare(s))
 		e.InsertChildAt(1, sig)
 		return e
 	}},
-	{"XSW7: the original within extensions", func(t testing.TB, s *etree.Element) *etree.Element {
-		e := evil(t, "_req1")
+	{"XSW7: the original within extensions", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e := evil.as(t, "_req1")
 		e.InsertChildAt(1, signatureOf(s).Copy())
 		extensions(e, bare(s))
 		return e
 	}},
-	{"XSW8: the original within an object of the signature, by another ID", func(t testing.TB, s *etree.Element) *etree.Element {
-		e, sig := evil(t, "_evil"), signatureOf(s).Copy()
+	{"XSW8: the original within an object of the signature, by another ID", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		e, sig := evil.as(t, "_evil"), signatureOf(s).Copy()
 		add(sig, "ds", "Object").AddChild(bare(s))
 		e.InsertChildAt(1, sig)
 		return e
 	}},
-	{"the same ID twice", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"the same ID twice", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		add(c, "samlp", "Extensions").CreateAttr("ID", "_req1")
 		return c
 	}},
-	{"the same ID in small letters", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"the same ID in small letters", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		add(c, "samlp", "Extensions").CreateAttr("id", "_req1")
 		return c
 	}},
-	{"two signatures", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"two signatures", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		c.InsertChildAt(1, signatureOf(s).Copy())
 		return c
 	}},
-	{"a reference to the whole document", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"a reference to the whole document", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		reference(c).CreateAttr("URI", "")
 		return c
 	}},
-	{"two references", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"two references", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		info := children(signatureOf(c), nsSignature, "SignedInfo")[0]
 		info.AddChild(reference(c).Copy())
 		return c
 	}},
-	{"two digests", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"two digests", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		reference(c).AddChild(children(reference(c), nsSignature, "DigestValue")[0].Copy())
 		return c
 	}},
-	{"a transform that chooses", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"a transform that chooses", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		list := children(reference(c), nsSignature, "Transforms")[0]
 		list.ChildElements()[1].CreateAttr("Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116")
 		return c
 	}},
-	{"no transforms", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"no transforms", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		reference(c).RemoveChild(children(reference(c), nsSignature, "Transforms")[0])
 		return c
 	}},
-	{"two SignedInfo", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"two SignedInfo", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		sig := signatureOf(c)
 		sig.AddChild(sig.ChildElements()[0].Copy())
 		return c
 	}},
-	{"SHA-1", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"SHA-1", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		children(children(signatureOf(c), nsSignature, "SignedInfo")[0], nsSignature, "SignatureMethod")[0].CreateAttr("Algorithm", dsig.RSASHA1SignatureMethod)
 		return c
 	}},
-	{"a digest by SHA-1", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"a digest by SHA-1", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		children(reference(c), nsSignature, "DigestMethod")[0].CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
 		return c
 	}},
-	{"an HMAC", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"an HMAC", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		children(children(signatureOf(c), nsSignature, "SignedInfo")[0], nsSignature, "SignatureMethod")[0].CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1")
 		return c
 	}},
-	{"changed behind the signature", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"changed behind the signature", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
-		c.CreateAttr("AssertionConsumerServiceURL", "https://evil.example.org/acs")
+		c.CreateAttr("Destination", "https://login.example.org/saml/slo")
 		return c
 	}},
-	{"a signature without a value", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"a signature without a value", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := s.Copy()
 		sig := signatureOf(c)
 		sig.RemoveChild(children(sig, nsSignature, "SignatureValue")[0])
 		return c
 	}},
-	{"the signature somewhere else", func(t testing.TB, s *etree.Element) *etree.Element {
+	{"the signature somewhere else", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
 		c := bare(s)
 		extensions(c, signatureOf(s).Copy())
 		return c
 	}},
-	{"signed by a key that the signature brings", func(t testing.TB, _ *etree.Element) *etree.Element {
-		return envelopedBy(t, pairs().other, request(` AssertionConsumerServiceURL="https://evil.example.org/acs"`+issuer))
+	{"signed by a key that the signature brings", func(t testing.TB, _ *etree.Element, evil forged) *etree.Element {
+		return envelopedBy(t, pairs().other, string(evil))
 	}},
-	{"the registered certificate, and another key's signature", func(t testing.TB, s *etree.Element) *etree.Element {
-		c := envelopedBy(t, pairs().other, request(` AssertionConsumerServiceURL="https://evil.example.org/acs"`+issuer))
+	{"the registered certificate, and another key's signature", func(t testing.TB, s *etree.Element, evil forged) *etree.Element {
+		c := envelopedBy(t, pairs().other, string(evil))
 		info := children(signatureOf(c), nsSignature, "KeyInfo")[0]
 		info.ChildElements()[0].ChildElements()[0].SetText(base64.StdEncoding.EncodeToString(pairs().own.cert.Raw))
 		return c
@@ -185,7 +194,7 @@ func TestWrappedRequests(t *testing.T) {
 		if _, err := byForm(t, signed, keys.own.cert); err != nil {
 			t.Fatal(err)
 		}
-		r, err := byForm(t, w.of(t, signed), keys.own.cert)
+		r, err := byForm(t, w.of(t, signed, forged(request(evilRequest+issuer))), keys.own.cert)
 		if err == nil {
 			t.Errorf("%s is believed: %+v", w.name, r)
 		}
@@ -193,6 +202,54 @@ func TestWrappedRequests(t *testing.T) {
 			t.Errorf("%s: %s", w.name, got)
 		}
 	}
+}
+
+// The promise: so it is with a message that signs somebody out.
+func TestWrappedLogout(t *testing.T) {
+	keys := pairs()
+	read := func(el *etree.Element) (LogoutRequest, error) {
+		in, err := FromForm(text64(t, el), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in.LogoutRequest(of(keys.own.cert))
+	}
+	for _, w := range wrappings {
+		signed := envelopedBy(t, keys.own, leaving("ada"))
+		if r, err := read(signed); err != nil || r.Name != "ada" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		r, err := read(w.of(t, signed, forged(leaving("mallory"))))
+		if err == nil {
+			t.Errorf("%s is believed: %+v", w.name, r)
+		}
+		if got := reason(err); !strings.HasSuffix(got, "signature") && !strings.HasSuffix(got, "signature-shape") && !strings.HasSuffix(got, "malformed") {
+			t.Errorf("%s: %s", w.name, got)
+		}
+	}
+}
+
+// FuzzLogout: nobody's message that signs somebody out is taken for a signed one, and each that
+// is read names somebody.
+func FuzzLogout(f *testing.F) {
+	keys, stranger := pairs(), pairs().nobody
+	f.Add([]byte(leaving("ada")))
+	f.Add([]byte(strings.ReplaceAll(request(issuer+`<samlp:Status><samlp:StatusCode Value="x"/></samlp:Status>`), "AuthnRequest", "LogoutResponse")))
+	for _, w := range wrappings {
+		if b, err := write(w.of(f, envelopedBy(f, keys.own, leaving("ada")), forged(leaving("mallory")))); err == nil {
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, xml []byte) {
+		in := Incoming{form: true, xml: xml}
+		if r, err := in.LogoutRequest(of(stranger.cert)); err == nil && (r.Proof == Signed || r.Name == "" || !name(r.ID) || r.Issuer != spEntity) {
+			t.Errorf("%+v of %q", r, xml)
+		}
+		if r, err := in.LogoutResponse(of(stranger.cert)); err == nil && (r.Proof == Signed || r.Issuer != spEntity) {
+			t.Errorf("%+v of %q", r, xml)
+		}
+		_, _ = in.LogoutRequest(of(keys.own.cert))
+	})
 }
 
 // What a signature says of keys is not looked at: an address in it is not fetched, and none
