@@ -68,6 +68,8 @@ func TestConsoleAccounts(t *testing.T) {
 	if m == nil {
 		t.Fatalf("no link on the page:\n%s", root.Page)
 	}
+	root.Get("/console/accounts/grace")
+	root.Sees("met in person") // among the newest of the log
 	grace := w.Person()
 	enrollWith(grace, html.UnescapeString(m[1]))
 	grace.Comes("grace", grace.Secret)
@@ -75,7 +77,6 @@ func TestConsoleAccounts(t *testing.T) {
 	grace.Sees("Where you are signed in")
 
 	root.Get("/console/accounts/grace")
-	root.Sees("met in person")
 	m = regexp.MustCompile(`/revoke"><input[^>]*><input type="hidden" name="id" value="([0-9]+)"`).FindStringSubmatch(root.Page)
 	if m == nil {
 		t.Fatalf("nothing to revoke on the page:\n%s", root.Page)

@@ -284,7 +284,7 @@ func TestLogNamesWho(t *testing.T) {
 		t.Fatal(err)
 	}
 	var page audit.Page
-	if err := ada.Do(t.Context(), "audit.search", map[string]any{"actor": "ADA", "event": "account"}, &page); err != nil {
+	if err := ada.Do(t.Context(), "audit.search", map[string]any{"actor": "ADA", "event": "account.created"}, &page); err != nil {
 		t.Fatal(err)
 	}
 	if len(page.Entries) != 1 || page.Entries[0].Actor.Name != "ada" || page.Entries[0].AccountName != "grace" {
@@ -293,6 +293,6 @@ func TestLogNamesWho(t *testing.T) {
 	w.Later(time.Minute)
 	browser := w.Person()
 	browser.Comes("ada", ada.Person.Secret)
-	browser.Get("/console/audit?actor=ada&event=account")
+	browser.Get("/console/audit?actor=ada&event=account.created")
 	browser.Sees(`<td data-label="Who did it"><bdi>ada</bdi>`)
 }

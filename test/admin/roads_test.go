@@ -21,7 +21,7 @@ var harmless = map[string]string{
 	"pass.issue": "adds a way, and never for oneself", "pass.invite": "adds a way", "pass.letter": "adds a way", "pass.uninvite": "takes a pass, which administers nothing",
 	"key.issue": "a service's", "quiet.clear": "pushes only", "session.end": "they sign in again",
 	"group.create": "adds", "application.set": "Countersign itself is none", "application.remove": "Countersign itself is none", "coverage.declare": "a statement", "coverage.withdraw": "a statement",
-	"drill.record": "a report", "drill.begin": "a report", "audit.seen": "a mark", "checklist.put-away": "a mark", "checklist.bring-back": "a mark", "audit.checkpoint": "a signature", "offline.issue": "a host's", "offline.reconcile": "a host's", "offline.revoke": "a host's",
+	"drill.record": "a report", "drill.begin": "a report", "audit.seen": "a mark", "checklist.put-away": "a mark", "checklist.bring-back": "a mark", "audit.checkpoint": "a signature", "rollover.announce": "a key for applications", "rollover.switch": "a key for applications", "rollover.retire": "a key for applications", "offline.issue": "a host's", "offline.reconcile": "a host's", "offline.revoke": "a host's",
 	"recovery.stop": "undoes a recovery; what its pass set up was set up in the place of what was switched off, under two people's word",
 	"recovery.open": "nothing is switched off before its owner goes on in their own browser", "recovery.confirm": "the same",
 }

@@ -219,7 +219,7 @@ func (n *newcomer) starts(text string) {
 	n.ada.Click("main form button")
 	n.ada.WaitText("main", "Use a passkey or security key")
 	n.ada.Click("form[data-passkey] button")
-	n.ada.WaitText("main", "This browser")
+	n.ada.WaitText("main", "Until all is ready")
 }
 
 // approves opens a page that the command line printed, and presses its button: the command

@@ -189,3 +189,88 @@ func TestEveryPageCanBeReadByEverybody(t *testing.T) {
 	b.WaitText("h1", "This was not me")
 	check(b, "what is done before it is done")
 }
+
+// germans looks at pages in German: what axe finds, that nothing is wider than a phone, and that
+// the page says its language.
+type germans struct {
+	t      *testing.T
+	b      *testbed.Browser
+	script string
+}
+
+// german is a browser whose owner chose German in the foot of a page.
+func german(t *testing.T, w *servertest.World, b *testbed.Browser) germans {
+	t.Helper()
+	b.Visit(w.Base + "/sign-in")
+	b.Click(`form.languages button[value=de]`)
+	b.WaitText("h1", "Anmelden")
+	return germans{t, b, axe(t)}
+}
+
+func (g germans) look(page string) {
+	g.t.Helper()
+	for _, line := range judge(g.b, g.script) {
+		g.t.Errorf("%s: %s", page, line)
+	}
+	servertest.Fits(g.t, g.b, page)
+	servertest.Pictures(g.b, "de"+strings.ReplaceAll(page, "/", "-"))
+	if got := testbed.Eval[string](g.b, `document.documentElement.lang`); got != "de" {
+		g.t.Errorf("%s is in %q", page, got)
+	}
+}
+
+// The promise: every page that people have can be read by everybody in German as well, where words
+// are longer: a stranger's, those of a set-up, and those of somebody who is signed in.
+func TestEveryPageOfPeopleInGerman(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := w.EnrollCodes("ada")
+	b := testbed.Chromium(t)
+	g := german(t, w, b)
+	for _, page := range []string{"/sign-in", "/recovery", "/welcome", "/invited", "/setup", "/sign-in/open"} {
+		b.Visit(w.Base + page)
+		g.look(page)
+	}
+	pass, err := w.Setup.Plant(context.Background(), "linus", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Visit(pass.Link)
+	g.look("/welcome/of-a-pass")
+	b.Click("main form button")
+	b.Wait(`form:has(input[value=password])`)
+	g.look("/account/set-up")
+	for _, kind := range []string{"password", "totp", "recoverycode"} {
+		b.Visit(w.Base + "/account")
+		b.Click(`form:has(input[value=` + kind + `]) button`)
+		b.Wait("#text")
+		g.look("/account/set-up-of-" + kind)
+	}
+
+	in := b.Stranger()
+	g = german(t, w, in)
+	in.Fill("#name", "ada")
+	in.Fill("#text", servertest.Passphrase)
+	in.Click("form:has(#name) button")
+	in.Wait("#text-totp")
+	g.look("/sign-in/half")
+	in.Fill("#text-totp", ada.Code())
+	in.Click("form:has(#text-totp) button")
+	in.WaitLocation(w.Base + "/account")
+	for _, page := range everyPage(t, w) {
+		if !strings.HasPrefix(page, "/console") {
+			in.Visit(w.Base + page)
+			g.look(page)
+		}
+	}
+	var number int64
+	if err := w.DB.QueryRow(t.Context(), `select max(id) from credential where account = (select id from account where name = 'ada')`).Scan(&number); err != nil {
+		t.Fatal(err)
+	}
+	in.Visit(fmt.Sprint(w.Base, "/account/rename?number=", number))
+	in.WaitText("h1", "Umbenennen")
+	g.look("/account/rename-of-one")
+	in.Visit(w.Base + "/account/history")
+	in.Click(`form:has(input[value="report.not-me"]) button`)
+	in.WaitGone(`form:has(input[value="report.not-me"]) button.quiet`)
+	g.look("/account/before-it-is-done")
+}
