@@ -165,7 +165,7 @@ func TestTheFirstHour(t *testing.T) {
 			n.pastes(b, text)
 		}
 	}
-	t.Logf("from a clone to a page behind nginx and a sign-in by RADIUS: %s", time.Since(began).Round(time.Second))
+	t.Logf("from a clone to a page behind nginx and a sign-in by RADIUS: %s, of which grace waited up to a minute for two new codes", time.Since(began).Round(time.Second))
 }
 
 // arrive clones the sources and opens two terminals and two browsers.
@@ -287,11 +287,10 @@ func (n *newcomer) graceSetsUp(printed string) {
 	n.grace.WaitText("main", "This browser")
 }
 
-// code is one that grace's app shows now or showed last, and that was not used: if there is
-// none, she waits for it.
+// code is the one that grace's app shows now: if she used it already, she waits for the next.
 func (n *newcomer) code() string {
 	n.t.Helper()
-	step := max(n.used+1, time.Now().Unix()/30-1)
+	step := max(n.used+1, time.Now().Unix()/30)
 	for step > time.Now().Unix()/30 {
 		time.Sleep(100 * time.Millisecond)
 	}
