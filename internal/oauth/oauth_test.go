@@ -244,7 +244,7 @@ func TestEnds(t *testing.T) {
 			r := setUp(t)
 			code := r.begins(t, "ada", c.spec)
 			bobs := r.begins(t, "bob", Spec{})
-			g, tokens := r.issues(t, "ada", code)
+			_, tokens := r.issues(t, "ada", code)
 			g, err := r.ByRefresh(t.Context(), signin.Self, tokens.Refresh)
 			must(t, err)
 			c.do(t, r, g)

@@ -37,10 +37,11 @@ func newHolder(t testing.TB, w *servertest.World) *holder {
 
 // thumb is the thumbprint of its key.
 func (h *holder) thumb() string {
-	b := h.key.PublicKey
-	x, y := make([]byte, 32), make([]byte, 32)
-	b.X.FillBytes(x)
-	b.Y.FillBytes(y)
+	point, err := h.key.PublicKey.Bytes() // 4, x, y (SEC 1, section 2.3.3)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	x, y := point[1:33], point[33:]
 	enc := base64.RawURLEncoding.EncodeToString
 	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + enc(x) + `","y":"` + enc(y) + `"}`))
 	return enc(sum[:])

@@ -191,7 +191,7 @@ func TestAClientProvesItselfByItsKey(t *testing.T) {
 		"unsigned, called ES256":         {unsigned(assertion(w, "wiki", nil), `{"alg":"ES256"}`), false},
 		"without an algorithm":           {unsigned(assertion(w, "wiki", nil), `{}`), false},
 		"by the public key as a secret":  {hmac([]byte(key.public)), false},
-		"by the public key's octets":     {hmac(public.Key.(*ecdsa.PublicKey).X.Bytes()), false},
+		"by the public key's octets":     {hmac(octetsOf(t, public.Key.(*ecdsa.PublicKey))), false},
 		"by an empty secret":             {hmac(make([]byte, 32)), false},
 		"with a key of its own":          {embedded(), false},
 		"with an address of keys":        {other.signs(t, jose.ES256, assertion(w, "wiki", nil), map[string]any{"jku": "https://evil.example/keys", "x5u": "https://evil.example/x"}), false},
@@ -513,4 +513,14 @@ func where(p *servertest.Person, address string) *url.URL {
 		p.W.T.Fatalf("status %d, and it goes nowhere: %s", r.StatusCode, p.Page)
 	}
 	return u
+}
+
+// octetsOf are those of a public key, as an uncompressed point.
+func octetsOf(t *testing.T, k *ecdsa.PublicKey) []byte {
+	t.Helper()
+	b, err := k.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -84,7 +84,7 @@ func readProof(text string, strict bool) (proof, bool) {
 	if strict {
 		algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.PS256, jose.EdDSA}
 	}
-	signed, err := jose.ParseSigned(text, algorithms)
+	signed, err := jose.ParseSignedCompact(text, algorithms)
 	if err != nil || len(signed.Signatures) != 1 {
 		return proof{}, false
 	}

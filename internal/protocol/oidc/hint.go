@@ -55,7 +55,7 @@ func (p *statements) ours(set jose.JSONWebKeySet, text string) (hint, bool) {
 	for _, a := range signingkey.Algorithms() {
 		algorithms = append(algorithms, jose.SignatureAlgorithm(a))
 	}
-	signed, err := jose.ParseSigned(text, algorithms)
+	signed, err := jose.ParseSignedCompact(text, algorithms)
 	if err != nil || len(signed.Signatures) != 1 {
 		return hint{}, false
 	}

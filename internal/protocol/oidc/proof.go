@@ -111,7 +111,7 @@ func claimed(text string) string {
 	if len(text) > statementMost || strings.Count(text, ".") != 2 {
 		return ""
 	}
-	signed, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512, jose.RS256, jose.EdDSA})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512, jose.RS256, jose.EdDSA})
 	if err != nil {
 		return ""
 	}

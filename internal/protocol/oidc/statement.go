@@ -48,7 +48,7 @@ func (c client) read(text, typ string) (statement, bool) {
 	if len(algorithms) == 0 {
 		return statement{}, false
 	}
-	signed, err := jose.ParseSigned(text, algorithms)
+	signed, err := jose.ParseSignedCompact(text, algorithms)
 	if err != nil || len(signed.Signatures) != 1 {
 		return statement{}, false
 	}

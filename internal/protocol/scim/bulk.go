@@ -33,7 +33,6 @@ type step struct {
 	needs                         []string // the bulkIds that it names
 	done                          bool
 	out                           result
-	id                            string // of what was made
 }
 
 type result struct {
