@@ -68,6 +68,16 @@ func (s *Shelf) By(tag string) (*Language, bool) {
 	return s.all[0], false
 }
 
+// For is the language by its tag, and the installation's own where it is not there. A nil Shelf
+// has English alone.
+func (s *Shelf) For(tag string) *Language {
+	if s == nil {
+		return English()
+	}
+	l, _ := s.By(tag)
+	return l
+}
+
 // maxAccept is how much of an Accept-Language header is read, in bytes: browsers send less
 // than a tenth of it.
 const maxAccept = 1000

@@ -45,10 +45,7 @@ type Letter struct {
 
 // Write writes a letter. Its address is added by whoever queues it.
 func (o *Outbox) Write(l Letter) Notice {
-	in := language.English()
-	if o.in != nil {
-		in, _ = o.in.By(l.Language)
-	}
+	in := o.in.For(l.Language)
 	return Notice{Account: l.Account, Subject: in.Tell(l.Subject), Body: in.Tell(l.Body)}
 }
 

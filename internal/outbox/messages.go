@@ -108,11 +108,7 @@ func (m *Messages) Send(ctx context.Context, tx *store.Tx, s Sending, message au
 		en.Event, en.Outcome, en.Reason = "code.not-sent", audit.Refused, refused
 		return false, tx.Record(en)
 	}
-	if m.in != nil {
-		in, _ := m.in.By(account.Language)
-		message = message.In(in)
-	}
-	plain, err := json.Marshal(message)
+	plain, err := json.Marshal(message.In(m.in.For(account.Language)))
 	if err != nil {
 		return false, err
 	}

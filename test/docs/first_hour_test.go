@@ -71,7 +71,7 @@ func open(t *testing.T, folder string, env []string) *terminal {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("the terminal:\n%s", w.since(0))
+			t.Logf("the terminal:\n%s", masked(w.since(0)))
 		}
 	})
 	w.types("set -o pipefail; trap 'echo \"[did not work: $BASH_COMMAND]\"' ERR\n")
@@ -91,13 +91,13 @@ func (w *terminal) until(place int, what *regexp.Regexp) []string {
 	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		printed := w.since(place)
 		if strings.Contains(printed, "[did not work: ") {
-			w.t.Fatalf("what the page shows does not work:\n%s", printed)
+			w.t.Fatalf("what the page shows does not work:\n%s", masked(printed))
 		}
 		if m := what.FindStringSubmatch(printed); m != nil {
 			return m
 		}
 	}
-	w.t.Fatalf("it never printed %s:\n%s", what, w.since(place))
+	w.t.Fatalf("it never printed %s:\n%s", what, masked(w.since(place)))
 	return nil
 }
 
@@ -119,6 +119,12 @@ func (w *terminal) paste(text string, approve func(page string)) string {
 		approve(m[1])
 	}
 }
+
+// secrets are links that are good once, passes, and what is typed at a VPN.
+var secrets = regexp.MustCompile(`code=\S+|(?m)^code +\S+|Password = "[^"]*"`)
+
+// masked is what a terminal printed, without the secrets in it.
+func masked(printed string) string { return secrets.ReplaceAllString(printed, "(hidden)") }
 
 // clone is what somebody has who cloned the sources.
 func clone(t *testing.T) string {
@@ -240,19 +246,19 @@ func (n *newcomer) pastes(b block, text string) {
 	for _, turn := range turns {
 		printed := n.shell.paste(turn.command, n.approves)
 		for _, line := range turn.missing(printed) {
-			n.t.Errorf("%s: %s\n%s", b.says("the page shows what is not printed"), line, printed)
+			n.t.Errorf("%s: %s\n%s", b.says("the page shows what is not printed"), line, masked(printed))
 		}
 		switch {
 		case strings.Contains(text, "pass issue"):
 			n.graceSetsUp(printed)
 		case strings.Contains(text, "application test"):
 			if !regexp.MustCompile(`(?m)^works +yes$`).MatchString(printed) {
-				n.t.Errorf("the test of the application found:\n%s", printed)
+				n.t.Errorf("the test of the application found:\n%s", masked(printed))
 			}
 			n.graceReads()
 		case strings.Contains(text, "audit search"):
 			if !strings.Contains(printed, "signin.granted") || !strings.Contains(printed, "signin.refused") {
-				n.t.Errorf("the log does not show both:\n%s", printed)
+				n.t.Errorf("the log does not show both:\n%s", masked(printed))
 			}
 		}
 	}
@@ -314,7 +320,7 @@ func (n *newcomer) signsInByRADIUS(text string) {
 	answers := servertest.Passphrase + "\n" + n.code() + "\n"
 	n.shell.types("trap - ERR\n")
 	if printed := n.shell.paste(text+answers, n.approves); !strings.Contains(printed, "Received Access-Accept") {
-		n.t.Fatalf("grace was not let in:\n%s\n%s", printed, n.shell.paste("countersign audit search --account grace\n", n.approves))
+		n.t.Fatalf("grace was not let in:\n%s\n%s", masked(printed), n.shell.paste("countersign audit search --account grace\n", n.approves))
 	}
 	place := n.shell.place()
 	n.shell.types(text + answers)
