@@ -35,16 +35,23 @@ func axe(t *testing.T) string {
 	return string(b)
 }
 
-// judge opens everything that is folded on the page that a browser is on, and says what axe finds
-// there of the rules of WCAG 2.2 A and AA and of good practice, at both widths and in both lights.
+// judge opens everything that is folded on the page that a browser is on, and says where the page is
+// wider than its window, and what axe finds there of the rules of WCAG 2.2 A and AA and of good
+// practice, at both widths and in both lights. Without axe it says the first alone.
 func judge(b *testbed.Browser, axe string) []string {
-	testbed.Eval[bool](b, axe+`; document.querySelectorAll("details").forEach(d => d.open = true), true`)
+	testbed.Eval[bool](b, axe+`;document.querySelectorAll("details").forEach(d => d.open = true), true`)
 	var out []string
 	for _, as := range []struct {
 		width int
 		dark  bool
 	}{{390, false}, {390, true}, {1440, true}, {1440, false}} {
 		b.Window(as.width, as.dark)
+		if wide := testbed.Eval[int](b, `document.documentElement.scrollWidth`); wide > as.width {
+			out = append(out, fmt.Sprintf("%d wide, dark %t: the page has %d", as.width, as.dark, wide))
+		}
+		if axe == "" {
+			continue
+		}
 		only := `{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}`
 		if as.dark { // all else is the same in both
 			only = `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`
@@ -190,32 +197,35 @@ func TestEveryPageCanBeReadByEverybody(t *testing.T) {
 	check(b, "what is done before it is done")
 }
 
-// germans looks at pages in German: what axe finds, that nothing is wider than a phone, and that
-// the page says its language.
-type germans struct {
-	t      *testing.T
-	b      *testbed.Browser
-	script string
+// reader reads pages in one language.
+type reader struct {
+	t *testing.T
+	b *testbed.Browser
+	// axe is empty where only how texts fit is looked at.
+	axe            string
+	tag, direction string
 }
 
 // german is a browser whose owner chose German in the foot of a page.
-func german(t *testing.T, w *servertest.World, b *testbed.Browser) germans {
+func german(t *testing.T, w *servertest.World, b *testbed.Browser) reader {
 	t.Helper()
 	b.Visit(w.Base + "/sign-in")
 	b.Click(`form.languages button[value=de]`)
 	b.WaitText("h1", "Anmelden")
-	return germans{t, b, axe(t)}
+	return reader{t, b, axe(t), "de", "ltr"}
 }
 
-func (g germans) look(page string) {
-	g.t.Helper()
-	for _, line := range judge(g.b, g.script) {
-		g.t.Errorf("%s: %s", page, line)
+// look fails where the page that the browser is on cannot be read by everybody, is wider than its
+// window, or is in another language.
+func (r reader) look(page string) {
+	r.t.Helper()
+	for _, line := range judge(r.b, r.axe) {
+		r.t.Errorf("%s: %s", page, line)
 	}
-	servertest.Fits(g.t, g.b, page)
-	servertest.Pictures(g.b, "de"+strings.ReplaceAll(page, "/", "-"))
-	if got := testbed.Eval[string](g.b, `document.documentElement.lang`); got != "de" {
-		g.t.Errorf("%s is in %q", page, got)
+	servertest.Fits(r.t, r.b, page)
+	servertest.Pictures(r.b, r.tag+strings.ReplaceAll(page, "/", "-"))
+	if got := testbed.Eval[string](r.b, `document.documentElement.lang + " " + document.documentElement.dir`); got != r.tag+" "+r.direction {
+		r.t.Errorf("%s is in %s", page, got)
 	}
 }
 
