@@ -31,24 +31,31 @@ func (p *front) authorize(w http.ResponseWriter, r *http.Request) {
 	p.proceed(w, r, pending)
 }
 
-// authorizePosted takes the same by a form (OpenID Connect Core section 3.1.2.1). A form that
-// comes from another site brings no session: so it is asked again by an address.
+// authorizePosted takes the same by a form (OpenID Connect Core section 3.1.2.1).
 func (p *front) authorizePosted(w http.ResponseWriter, r *http.Request) {
+	p.askAgain(w, r, authorizePath, func(v params) (string, error) {
+		pending, err := p.pendingOf(r, v)
+		if err != nil {
+			return "", err
+		}
+		return p.suspend(r, pending)
+	})
+}
+
+// askAgain has the browser ask by an address what a form of another site asked: the form brought
+// no session, and nothing that was begun here. The code is that of what it asked.
+func (p *front) askAgain(w http.ResponseWriter, r *http.Request, path string, code func(params) (string, error)) {
 	v, f := readForm(w, r)
 	if f.is() || v[resumed] != "" {
-		p.refusePage(w, r, language.Say("The request cannot be read."))
+		p.refusePage(w, r, unreadable)
 		return
 	}
-	pending, err := p.pendingOf(r, v)
-	var code string
-	if err == nil {
-		code, err = p.suspend(r, pending)
-	}
+	sealed, err := code(v)
 	if err != nil {
 		p.refuseError(w, r, err)
 		return
 	}
-	http.Redirect(w, r, authorizePath+"?"+url.Values{resumed: {code}}.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, path+"?"+url.Values{resumed: {sealed}}.Encode(), http.StatusSeeOther)
 }
 
 // refuseError says on a page what is wrong; what is our own fault is said as that.
@@ -122,7 +129,7 @@ func (p *front) decide(w http.ResponseWriter, r *http.Request, q request, pendin
 		p.refuse(w, r, q, f)
 		return
 	}
-	step, err := p.check(r.Context(), q.client, wish, p.secret(r), p.source(r))
+	step, err := p.engine.Check(r.Context(), wish.asks(q.client, p.secret(r), p.source(r)))
 	switch {
 	case err != nil:
 		p.notes.fails(err)

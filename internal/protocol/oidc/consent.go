@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"countersign/internal/assurance"
-	"countersign/internal/language"
 	"countersign/internal/signin"
 )
 
@@ -76,7 +75,7 @@ func (p *front) askPerson(w http.ResponseWriter, r *http.Request, q request, pen
 func (p *front) answered(w http.ResponseWriter, r *http.Request) {
 	v, f := readForm(w, r)
 	if f.is() {
-		p.refusePage(w, r, language.Say("The request cannot be read."))
+		p.refusePage(w, r, unreadable)
 		return
 	}
 	pending, err := p.resume(r, v[resumed])

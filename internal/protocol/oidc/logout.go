@@ -47,7 +47,7 @@ type leaving struct {
 func (p *exit) logout(w http.ResponseWriter, r *http.Request) {
 	v, f := readForm(w, r)
 	if f.is() {
-		p.refusePage(w, r, language.Say("The request cannot be read."))
+		p.refusePage(w, r, unreadable)
 		return
 	}
 	l, err := p.leavingOf(r, v)
@@ -58,32 +58,22 @@ func (p *exit) logout(w http.ResponseWriter, r *http.Request) {
 	p.leave(w, r, l)
 }
 
-// logoutPosted takes the same by a form. One that comes from another site brings no session: so it
-// is asked again by an address.
+// logoutPosted takes the same by a form.
 func (p *exit) logoutPosted(w http.ResponseWriter, r *http.Request) {
-	v, f := readForm(w, r)
-	if f.is() || v[resumed] != "" {
-		p.refusePage(w, r, language.Say("The request cannot be read."))
-		return
-	}
-	l, err := p.leavingOf(r, v)
-	if err != nil {
-		p.refuseError(w, r, err)
-		return
-	}
-	code, err := p.sealLeaving(l)
-	if err != nil {
-		p.refuseError(w, r, err)
-		return
-	}
-	http.Redirect(w, r, logoutPath+"?"+url.Values{resumed: {code}}.Encode(), http.StatusSeeOther)
+	p.askAgain(w, r, logoutPath, func(v params) (string, error) {
+		l, err := p.leavingOf(r, v)
+		if err != nil {
+			return "", err
+		}
+		return p.sealLeaving(l)
+	})
 }
 
 // leaves goes on with what somebody said who was asked.
 func (p *exit) leaves(w http.ResponseWriter, r *http.Request) {
 	v, f := readForm(w, r)
 	if f.is() {
-		p.refusePage(w, r, language.Say("The request cannot be read."))
+		p.refusePage(w, r, unreadable)
 		return
 	}
 	l, err := p.openLeaving(v[resumed])

@@ -23,7 +23,6 @@
 package oidc
 
 import (
-	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -34,7 +33,6 @@ import (
 	"countersign/internal/oauth"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
-	"countersign/internal/signin"
 	"countersign/internal/ticket"
 )
 
@@ -127,9 +125,4 @@ func (p *front) secret(r *http.Request) string {
 		return c[0].Value
 	}
 	return ""
-}
-
-// check asks the engine about a client's request, over the session in the browser.
-func (p *front) check(ctx context.Context, c client, w wish, secret string, source netip.Addr) (signin.Step, error) {
-	return p.engine.Check(ctx, w.asks(c, secret, source))
 }

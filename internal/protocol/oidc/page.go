@@ -13,6 +13,8 @@ func (p *front) refusePage(w http.ResponseWriter, r *http.Request, says language
 		Sentences: []language.Sentence{says, language.Say("Go back to the application and try again. If it stays so, tell whoever runs it.")}})
 }
 
+var unreadable = language.Say("The request cannot be read.")
+
 func (p *front) unavailable(w http.ResponseWriter, r *http.Request) {
 	p.pages(w, r, protocol.Page{Status: http.StatusServiceUnavailable, Title: "Not available", Heading: language.Say("Not available"),
 		Sentences: []language.Sentence{language.Say("The sign-in service is not available. Try again soon.")}})
