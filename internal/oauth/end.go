@@ -60,7 +60,7 @@ func (gs *Grants) Misused(ctx context.Context, g *Given, by, reason string) erro
 	})
 }
 
-// ForgetTx deletes all that clients were given on behalf of an account that is removed, inside
+// Forget deletes all that clients were given on behalf of an account that is removed, inside
 // that change.
 func (gs *Grants) Forget(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
 	rows, err := tx.Query(ctx, `delete from oauth_grant where account = $1 returning `+columns, int64(account))

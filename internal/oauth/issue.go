@@ -74,11 +74,7 @@ func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, e
 // ByCode returns the grant of a code, to the client that it was issued to. The code is not used
 // up. One that was used already is an error of [IsReused], with its grant.
 func (gs *Grants) ByCode(ctx context.Context, client, code string) (*Given, error) {
-	c, err := gs.claimOf(codeKind, code)
-	if err != nil {
-		return nil, err
-	}
-	g, err := gs.read(ctx, gs.db, c.id)
+	_, g, err := gs.named(ctx, codeKind, code)
 	switch {
 	case err != nil:
 		return nil, err
@@ -95,11 +91,7 @@ func (gs *Grants) ByCode(ctx context.Context, client, code string) (*Given, erro
 // ByRefresh returns the grant of a refresh token, to the client that it was issued to. One that
 // was replaced already is an error of [IsReused], with its grant.
 func (gs *Grants) ByRefresh(ctx context.Context, client, token string) (*Given, error) {
-	c, err := gs.claimOf(refreshKind, token)
-	if err != nil {
-		return nil, err
-	}
-	g, err := gs.read(ctx, gs.db, c.id)
+	c, g, err := gs.named(ctx, refreshKind, token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -109,6 +101,16 @@ func (gs *Grants) ByRefresh(ctx context.Context, client, token string) (*Given, 
 		return g, reused
 	}
 	return g, nil
+}
+
+// named opens a token of a kind and reads the grant that it names.
+func (gs *Grants) named(ctx context.Context, kind, token string) (claim, *Given, error) {
+	c, err := gs.claimOf(kind, token)
+	if err != nil {
+		return claim{}, nil, err
+	}
+	g, err := gs.read(ctx, gs.db, c.id)
+	return c, g, err
 }
 
 // Access is what an access token is good for.

@@ -13,9 +13,10 @@
 // of any number of concurrent uses of one code or refresh token exactly one is answered with
 // tokens, and a second use ends all that came of the first.
 //
-// Where things are: grant.go what a row says, seal.go how rows and tokens are bound,
-// issue.go codes and tokens, active.go what the engine reads, end.go how a family ends,
-// used.go what clients sign and may use once, keep.go sweeping and inspecting.
+// Where things are: oauth.go what a row says, seal.go how rows and tokens are bound,
+// issue.go codes and tokens, active.go what the engine reads, consented.go what somebody has
+// allowed before, end.go how a family ends, used.go what clients sign and may use once, keep.go
+// sweeping and inspecting.
 package oauth
 
 import (
