@@ -1,10 +1,8 @@
 package oidc
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"countersign/internal/signingkey"
 )
@@ -68,16 +66,9 @@ func (p *Provider) publish(w http.ResponseWriter, r *http.Request) {
 
 // published answers with what everybody may read and keep, scripts of other origins as well.
 func published(w http.ResponseWriter, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, "The answer could not be written.", http.StatusInternalServerError)
-		return
-	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(b))) // Entra reads no document without it
 	h.Set("Cache-Control", "public, max-age=3600")
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	_, _ = w.Write(b) // the client may be gone
+	writeJSON(w, http.StatusOK, v)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"countersign/internal/audit"
@@ -193,15 +194,19 @@ func (p *desk) end(w http.ResponseWriter, r *http.Request, c client, g *oauth.Gi
 
 // answerJSON answers a client. Nobody keeps it.
 func answerJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	writeJSON(w, status, v)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		http.Error(w, "The answer could not be written.", http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b))) // Entra reads no document without it
 	w.WriteHeader(status)
 	_, _ = w.Write(b) // the client may be gone
 }
