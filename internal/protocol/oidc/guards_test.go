@@ -1,0 +1,246 @@
+package oidc
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"countersign/internal/oauth"
+)
+
+// A resource server is told of access tokens of the clients in its settings, a client of its own
+// tokens, and nobody of another one's refresh tokens.
+func TestWhoMayAskAboutWhich(t *testing.T) {
+	wiki := client{app: "wiki", Settings: Settings{ClientID: "the-wiki"}}
+	api := client{app: "api", Settings: Settings{ClientID: "api", Introspects: []string{"the-wiki"}}}
+	for name, c := range map[string]struct {
+		asker     client
+		refreshes bool
+		want      bool
+	}{
+		"its own": {wiki, false, true}, "its own refresh token": {wiki, true, true},
+		"a resource server": {api, false, true}, "a resource server of a refresh token": {api, true, false},
+		"another client":                  {client{app: "files", Settings: Settings{ClientID: "files"}}, false, false},
+		"of the application's name alone": {client{app: "x", Settings: Settings{ClientID: "x", Introspects: []string{"wiki"}}}, false, false},
+	} {
+		if got := c.asker.mayAskAbout(wiki, c.refreshes); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// The signed answer comes where it is asked for by its own name, and is not refused.
+func TestWhenASignedAnswerIsAskedFor(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"": false, "*/*": false, "application/*": false, "application/json": false, introspectionMedia: true, "text/plain;q=0.1, " + introspectionMedia: true,
+		introspectionMedia + ";q=0": false, introspectionMedia + ";q=0.5": true, introspectionMedia + "x": false,
+	} {
+		if got := accepts(&http.Request{Header: http.Header{"Accept": {accept}}}, introspectionMedia); got != want {
+			t.Errorf("%q: %v", accept, got)
+		}
+	}
+}
+
+// signedBy is a statement as a key makes it.
+func signedBy(t testing.TB, alg jose.SignatureAlgorithm, key crypto.Signer, kid, typ string, claims map[string]any) string {
+	t.Helper()
+	return made(t, alg, jose.JSONWebKey{Key: key, KeyID: kid}, typ, false, claims)
+}
+
+// A hint is an ID token of ours, by its type, its key's name and its key's one algorithm: nothing
+// else that the same key signed is one.
+func TestWhatIsAHint(t *testing.T) {
+	ec, rsa := newEC(t), newRSA(t, 2048)
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: ec.Public(), KeyID: "e", Algorithm: "ES256"}, {Key: rsa.Public(), KeyID: "p", Algorithm: "PS256"}, {Key: ec.Public(), Algorithm: "ES256"}}}
+	p := &statements{issuer: "https://cs.example"}
+	claims := func(more ...string) map[string]any {
+		out := map[string]any{"iss": p.issuer, "sub": "ada", "aud": "wiki", "sid": "s"}
+		for i := 0; i < len(more); i += 2 {
+			out[more[i]] = more[i+1]
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		text string
+		want bool
+	}{
+		"an ID token":                 {signedBy(t, jose.ES256, ec, "e", "JWT", claims()), true},
+		"an answer of introspection":  {signedBy(t, jose.ES256, ec, "e", introspectionType, claims()), false},
+		"an access token's type":      {signedBy(t, jose.ES256, ec, "e", "at+jwt", claims()), false},
+		"of another issuer":           {signedBy(t, jose.ES256, ec, "e", "JWT", claims("iss", p.issuer+".evil.example")), false},
+		"for nobody":                  {signedBy(t, jose.ES256, ec, "e", "JWT", claims("aud", "")), false},
+		"of nobody":                   {signedBy(t, jose.ES256, ec, "e", "JWT", claims("sub", "")), false},
+		"by another algorithm":        {signedBy(t, jose.RS256, rsa, "p", "JWT", claims()), false},
+		"by a key without a name":     {signedBy(t, jose.ES256, ec, "", "JWT", claims()), false},
+		"by another key of that name": {signedBy(t, jose.ES256, newEC(t), "e", "JWT", claims()), false},
+	} {
+		if _, ok := p.ours(set, c.text); ok != c.want {
+			t.Errorf("%s: %v", name, ok)
+		}
+		if sub, ok := p.hinted(set, c.text, "wiki"); ok != c.want || ok && sub != "ada" {
+			t.Errorf("%s, for its client: %q, %v", name, sub, ok)
+		}
+	}
+	if _, ok := p.hinted(set, signedBy(t, jose.ES256, ec, "e", "JWT", claims()), "evil"); ok {
+		t.Error("it is another client's hint")
+	}
+}
+
+// A client's key signs by the algorithm that it names and by no other, also where another of its
+// keys may.
+func TestAKeySignsByItsAlgorithm(t *testing.T) {
+	first, second := newRSA(t, 2048), newRSA(t, 2048)
+	public := func(of crypto.Signer, kid, alg string) string {
+		b, err := json.Marshal(jose.JSONWebKey{Key: of.Public(), KeyID: kid, Algorithm: alg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	one := client{Settings: Settings{ClientID: "wiki", Keys: []string{public(first, "a", "PS256")}}}
+	two := client{Settings: Settings{ClientID: "wiki", Keys: []string{public(first, "a", "PS256"), public(second, "b", "RS256")}}}
+	says := map[string]any{"iss": "wiki", "aud": "x", "exp": 2e9}
+	for name, c := range map[string]struct {
+		of   client
+		text string
+		want bool
+	}{
+		"by its own":              {one, signedBy(t, jose.PS256, first, "a", "JWT", says), true},
+		"by another":              {one, signedBy(t, jose.RS256, first, "a", "JWT", says), false},
+		"by the other key's":      {two, signedBy(t, jose.RS256, first, "a", "JWT", says), false},
+		"the other by its own":    {two, signedBy(t, jose.RS256, second, "b", "JWT", says), true},
+		"by the other's, no name": {two, signedBy(t, jose.PS256, second, "", "JWT", says), false},
+	} {
+		if _, ok := c.of.read(c.text, requestType); ok != c.want {
+			t.Errorf("%s: %v", name, ok)
+		}
+	}
+}
+
+// What a client signs ends within ten minutes and has begun, give or take half a minute, and was
+// not made to be good for longer.
+func TestWhenAStatementIsGood(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	in := func(d time.Duration) time.Time { return now.Add(d) }
+	for name, c := range map[string]struct {
+		s    statement
+		want bool
+	}{
+		"for a minute":                   {statement{Expires: in(time.Minute)}, true},
+		"over within the skew":           {statement{Expires: in(-29 * time.Second)}, true},
+		"over":                           {statement{Expires: in(-30 * time.Second)}, false},
+		"for ten minutes":                {statement{Expires: in(10 * time.Minute)}, true},
+		"for longer":                     {statement{Expires: in(10*time.Minute + 30*time.Second)}, false},
+		"begins within the skew":         {statement{Expires: in(time.Minute), Before: in(30 * time.Second)}, true},
+		"begins later":                   {statement{Expires: in(time.Minute), Before: in(31 * time.Second)}, false},
+		"made within the skew":           {statement{Expires: in(time.Minute), Issued: in(30 * time.Second)}, true},
+		"made later":                     {statement{Expires: in(time.Minute), Issued: in(31 * time.Second)}, false},
+		"made for ten minutes":           {statement{Expires: in(-20 * time.Second), Issued: in(-10*time.Minute - 20*time.Second)}, true},
+		"made long ago, for an hour":     {statement{Expires: in(time.Minute), Issued: in(-time.Hour)}, false},
+		"made long ago, and within skew": {statement{Expires: in(time.Minute), Issued: in(-10*time.Minute - 29*time.Second)}, true},
+		"made a moment longer ago":       {statement{Expires: in(time.Minute), Issued: in(-10*time.Minute - 30*time.Second)}, false},
+	} {
+		if got := c.s.current(now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for text, want := range map[string]bool{`{"iss":"wiki","aud":"x","exp":2000000000}`: true, `{"iss":"wiki","aud":"x"}`: false, `{"iss":"wiki","aud":"x","exp":null}`: false, `{"iss":"wiki","exp":2000000000}`: false} {
+		if _, ok := parseStatement([]byte(text)); ok != want {
+			t.Errorf("%s: %v", text, ok)
+		}
+	}
+}
+
+// What is kept of a pushed request is what was asked, in the name of the client that proved itself,
+// and nothing by which it did.
+func TestWhatIsKeptOfAPushedRequest(t *testing.T) {
+	p := &desk{common: common{now: time.Now}}
+	c := client{app: "wiki", Settings: Settings{ClientID: "wiki", Redirects: []string{"https://wiki.example/back"}}}
+	v := asked("redirect_uri", "https://wiki.example/back", "client_secret", "s1", "client_assertion", "a.b.c", "client_assertion_type", assertionType)
+	for _, named := range []string{"", "wiki", "evil"} {
+		v["client_id"] = named
+		kept, f, err := p.pushable(nil, c, v, "")
+		if f.is() || err != nil {
+			t.Fatalf("%+v, %v", f, err)
+		}
+		if kept.Params["client_id"] != "wiki" || !kept.Pushed {
+			t.Errorf("it is kept of %q, pushed %v", kept.Params["client_id"], kept.Pushed)
+		}
+		for _, name := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
+			if _, there := kept.Params[name]; there {
+				t.Errorf("%s is kept", name)
+			}
+		}
+	}
+}
+
+// A code verifier has 43 characters at least, whatever challenge was asked with.
+func TestAVerifierIsLong(t *testing.T) {
+	for verifier, want := range map[string]bool{"": false, "short": false, strings.Repeat("v", 42): false, strings.Repeat("v", 43): true, strings.Repeat("v", 128): true, strings.Repeat("v", 129): false, strings.Repeat("v", 42) + "/": false} {
+		sum := sha256.Sum256([]byte(verifier))
+		g := &oauth.Given{}
+		g.Redirect, g.Challenge = "https://a/b", base64.RawURLEncoding.EncodeToString(sum[:])
+		if got := bound(g, params{"redirect_uri": "https://a/b", "code_verifier": verifier}); got != want {
+			t.Errorf("%d characters: %v", len(verifier), got)
+		}
+	}
+}
+
+// A value inside a signed request is as long as one outside of it can be.
+func TestWhatIsInASignedRequest(t *testing.T) {
+	of := client{Settings: Settings{ClientID: "wiki"}}
+	for name, c := range map[string]struct {
+		more map[string]any
+		want bool
+	}{
+		"a value": {map[string]any{"state": strings.Repeat("x", valueMost)}, true}, "a long one": {map[string]any{"state": strings.Repeat("x", valueMost+1)}, false},
+		"long claims":        {map[string]any{"claims": map[string]any{"x": strings.Repeat("x", valueMost)}}, false},
+		"a request in it":    {map[string]any{"request": "a.b.c"}, false},
+		"an address of one":  {map[string]any{"request_uri": "urn:x"}, false},
+		"one that was begun": {map[string]any{resumed: "x"}, false},
+		"another client":     {map[string]any{"client_id": "evil"}, false},
+	} {
+		s := statement{all: map[string]any{"client_id": "wiki"}}
+		maps.Copy(s.all, c.more)
+		if _, err := s.params(of); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A token comes in a header or in a form, in one of them, by a scheme that is known.
+func TestWhereATokenComes(t *testing.T) {
+	for name, c := range map[string]struct {
+		headers []string
+		form    string
+		want    string
+	}{
+		"a header": {[]string{"Bearer a"}, "", "Bearer a"}, "in small letters": {[]string{"dpop a"}, "", "DPoP a"}, "a form": {nil, "access_token=a", "Bearer a"},
+		"both":             {[]string{"Bearer a"}, "access_token=a", ""},
+		"another's header": {[]string{"Basic a"}, "access_token=a", ""},
+		"two headers":      {[]string{"Bearer a", "Bearer b"}, "", ""},
+		"a form with two":  {nil, "access_token=a&access_token=b", ""},
+		"another scheme":   {[]string{"Basic a"}, "", ""},
+		"a scheme alone":   {[]string{"Bearer"}, "", ""},
+		"nothing":          {nil, "", ""},
+	} {
+		r := httptest.NewRequest("POST", "/oidc/userinfo?access_token=address", strings.NewReader(c.form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, h := range c.headers {
+			r.Header.Add("Authorization", h)
+		}
+		scheme, token, ok := bearer(httptest.NewRecorder(), r)
+		if got := strings.TrimSpace(scheme + " " + token); ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("%s: %q, %v", name, got, ok)
+		}
+	}
+}
