@@ -26,6 +26,7 @@ import (
 type rig struct {
 	*enginetest.Rig
 	*Grants
+	dsn     string
 	now     time.Time
 	secrets map[string]string
 	told    int
@@ -35,8 +36,8 @@ func setUp(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{now: time.Now(), secrets: map[string]string{}}
 	clock := func() time.Time { return r.now }
-	dsn := filepath.Join(t.TempDir(), "test.db")
-	r.Rig = enginetest.Open(t, store.Options{DSN: dsn, Now: clock}, keyring.NewRoot(), enginetest.Shows{Kind: "thing", Traits: assurance.Known})
+	r.dsn = filepath.Join(t.TempDir(), "test.db")
+	r.Rig = enginetest.Open(t, store.Options{DSN: r.dsn, Now: clock}, keyring.NewRoot(), enginetest.Shows{Kind: "thing", Traits: assurance.Known})
 	r.Found()
 	r.Grants = New(Parts{DB: r.DB, Keys: r.Keys, Sessions: r.Sessions, Now: clock,
 		Tell: func(_ context.Context, _ *store.Tx, _ assurance.AccountID, _, _ language.Sentence) error {
@@ -200,9 +201,12 @@ func TestReferences(t *testing.T) {
 	if held, err := r.Active(ctx, r.secrets["ada"]); err != nil || held.Account != g.Account {
 		t.Errorf("her session: %+v, %v", held, err)
 	}
-	for _, wrong := range []string{"(client) ", "(client) " + g.Number(), "(client) " + g.Number() + " ", reference + "A", reference[:len(reference)-1], "(client) " + tokens.Access, tokens.Access, tokens.Refresh, code, "(client) x y"} {
+	for name, wrong := range map[string]string{
+		"a mark": "(client) ", "a number": "(client) " + g.Number(), "a number and nothing": "(client) " + g.Number() + " ", "a longer one": reference + "A", "a cut one": reference[:len(reference)-1],
+		"an access token with the mark": "(client) " + tokens.Access, "an access token": tokens.Access, "a refresh token": tokens.Refresh, "a code": code, "another number": "(client) x y",
+	} {
 		if _, err := r.Active(ctx, wrong); !gone(err) {
-			t.Errorf("%q: %v", wrong, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,0 +1,135 @@
+package oauth
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/keyring"
+	"countersign/internal/signin"
+	"countersign/internal/store"
+	"countersign/internal/store/storetest"
+)
+
+// nothing demands that none of these opens anything, and that nothing is consented to.
+func (r *rig) nothing(t *testing.T, g *Given, code string, tokens Tokens) {
+	t.Helper()
+	ctx := t.Context()
+	for name, read := range map[string]func() error{
+		"the code":          func() error { _, err := r.ByCode(ctx, signin.Self, code); return err },
+		"the refresh token": func() error { _, err := r.ByRefresh(ctx, signin.Self, tokens.Refresh); return err },
+		"the access token":  func() error { _, err := r.ByAccess(ctx, tokens.Access); return err },
+		"the reference":     func() error { _, err := r.Active(ctx, r.Reference(g)); return err },
+	} {
+		if err := read(); !gone(err) {
+			t.Errorf("%s is believed: %v", name, err)
+		}
+	}
+	if all, err := r.Consented(ctx, g.Account, signin.Self); err != nil || len(all) > 0 {
+		t.Errorf("what was granted counts still: %v, %v", all, err)
+	}
+}
+
+// What is over stays over when its row of before is put back, and it is an alarm: whatever ended it.
+func TestWhatIsOverAndPutBack(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, r *rig, g *Given) error{
+		"ended":   func(t *testing.T, r *rig, g *Given) error { return r.End(t.Context(), audit.System("test"), g, "test") },
+		"misused": func(t *testing.T, r *rig, g *Given) error { return r.Misused(t.Context(), g, "wiki", "reused") },
+		"its account removed": func(t *testing.T, r *rig, g *Given) error {
+			return storetest.Try(t, r.DB, func(tx *store.Tx) error { return r.Forget(t.Context(), tx, g.Account) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, ctx := setUp(t), context.Background()
+			attacker := storetest.NewAttacker(t, r.dsn)
+			code := r.begins(t, "ada", Spec{})
+			_, tokens := r.issues(t, "ada", code)
+			g, err := r.ByRefresh(ctx, signin.Self, tokens.Refresh)
+			must(t, err)
+			row := attacker.Copy(table, "id = $1", g.ID)
+			must(t, end(t, r, g))
+			attacker.PutBack(row, "id")
+			r.nothing(t, g, code, tokens)
+			storetest.OneAlarm(t, r.DB, table, store.Returned)
+		})
+	}
+}
+
+// A code that was used is not unused by the row of before, nor is a refresh token that was replaced.
+func TestAStepIsNotTakenBack(t *testing.T) {
+	r, ctx := setUp(t), t.Context()
+	attacker := storetest.NewAttacker(t, r.dsn)
+	code := r.begins(t, "ada", Spec{})
+	g, err := r.ByCode(ctx, signin.Self, code)
+	must(t, err)
+	unused := attacker.Copy(table, "id = $1", g.ID)
+	_, tokens := r.issues(t, "ada", code)
+	attacker.PutBack(unused, "id")
+	r.nothing(t, g, code, tokens)
+	storetest.OneAlarm(t, r.DB, table, store.Returned)
+}
+
+// Who changes any column of a row, or deletes it, has no grant, and what was changed is an alarm.
+func TestRowsThatWereAltered(t *testing.T) {
+	for name, set := range map[string]string{
+		"id":         "id = (select cast(substr(o.id, 1, 15) || x'00' as blob) from oauth_grant o limit 1)",
+		"account":    "account = (select max(o.account) from oauth_grant o)",
+		"client":     "client = 'wiki'",
+		"session":    "session = (select o.session from oauth_grant o where o.account <> oauth_grant.account limit 1)",
+		"step":       "step = 0",
+		"payload":    "payload = (select o.payload from oauth_grant o where o.account <> oauth_grant.account limit 1)",
+		"created":    "created = created + 1",
+		"expires":    "expires = expires + 1",
+		"ended":      "ended = 1",
+		"mac":        "mac = (select o.mac from oauth_grant o where o.account <> oauth_grant.account limit 1)",
+		"mac, empty": "mac = x''",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setUp(t)
+			code := r.begins(t, "ada", Spec{})
+			g, tokens := r.issues(t, "ada", code)
+			r.begins(t, "bob", Spec{})
+			storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set "+set+" where id = $1", g.ID)
+			r.nothing(t, g, code, tokens)
+			must(t, r.Inspect(t.Context()))
+			storetest.OneAlarm(t, r.DB, table, store.Altered)
+		})
+	}
+	r := setUp(t)
+	code := r.begins(t, "ada", Spec{})
+	g, tokens := r.issues(t, "ada", code)
+	storetest.NewAttacker(t, r.dsn).Do("delete from oauth_grant where id = $1", g.ID)
+	r.nothing(t, g, code, tokens)
+}
+
+// A row that says itself that it is over is over, whatever else is remembered of it.
+func TestARowSaysThatItIsOver(t *testing.T) {
+	r := setUp(t)
+	code := r.begins(t, "ada", Spec{})
+	_, tokens := r.issues(t, "ada", code)
+	g, err := r.ByRefresh(t.Context(), signin.Self, tokens.Refresh)
+	must(t, err)
+	over := *g
+	over.ended = r.now.Truncate(time.Microsecond)
+	over.mac = r.Keys.MAC(keyring.OAuth, over.fields())
+	storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set ended = $2, mac = $3 where id = $1", g.ID, store.Unix(over.ended), over.mac)
+	r.nothing(t, g, code, tokens)
+	storetest.Quiet(t, r.DB)
+}
+
+// The round over all rows finds what was put back and nobody looked for.
+func TestTheRoundFindsWhatWasPutBack(t *testing.T) {
+	r := setUp(t)
+	attacker := storetest.NewAttacker(t, r.dsn)
+	g, err := r.ByCode(t.Context(), signin.Self, r.begins(t, "ada", Spec{}))
+	must(t, err)
+	r.begins(t, "bob", Spec{})
+	must(t, r.Inspect(t.Context()))
+	storetest.Quiet(t, r.DB)
+	row := attacker.Copy(table, "id = $1", g.ID)
+	must(t, r.End(t.Context(), audit.System("test"), g, "test"))
+	attacker.PutBack(row, "id")
+	must(t, r.Inspect(t.Context()))
+	storetest.OneAlarm(t, r.DB, table, store.Returned)
+}
