@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"countersign/internal/failure"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 )
@@ -110,7 +111,7 @@ func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "That address is not one that can be gone back to.", http.StatusBadRequest)
 		return
 	}
-	secret := oneCookie(r, session.Cookie(d.publicURL.Scheme == "https"))
+	secret := protocol.Held(r, d.publicURL)
 	step, err := d.check(r.Context(), q, secret, d.clients.Source(r))
 	switch {
 	case err != nil:
@@ -125,7 +126,7 @@ func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Guard) handOver(w http.ResponseWriter, r *http.Request, q question, h session.Handover) {
-	code, err := d.handovers.Derive(r.Context(), oneCookie(r, session.Cookie(d.publicURL.Scheme == "https")), h)
+	code, err := d.handovers.Derive(r.Context(), protocol.Held(r, d.publicURL), h)
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
 		return

@@ -120,9 +120,4 @@ func (p common) at(path string) string { return p.public.JoinPath(path).String()
 func (p common) source(r *http.Request) netip.Addr { return p.addrs.Source(r) }
 
 // secret is the session that the browser holds, or empty.
-func (p *front) secret(r *http.Request) string {
-	if c := r.CookiesNamed(session.Cookie(p.public.Scheme == "https")); len(c) == 1 {
-		return c[0].Value
-	}
-	return ""
-}
+func (p *front) secret(r *http.Request) string { return protocol.Held(r, p.public) }

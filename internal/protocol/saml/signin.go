@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/failure"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/protocol/saml/message"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -223,21 +224,12 @@ func (p *party) takesAt(address string) bool {
 
 // asks is the request as the engine is asked it.
 func (d *provider) asks(r *http.Request, a asked) signin.Request {
-	q := signin.Request{Application: a.App, Session: sessionOf(r, d.public), Source: d.clients.Source(r), Protocol: Protocol, Medium: prompt.Browser,
+	q := signin.Request{Application: a.App, Session: protocol.Held(r, d.public), Source: d.clients.Source(r), Protocol: Protocol, Medium: prompt.Browser,
 		Raise: demand(a.Wants, acceptable(a.Wants))}
 	if a.Force {
 		q.Since = a.Came
 	}
 	return q
-}
-
-// sessionOf is the secret of the session that a browser holds.
-func sessionOf(r *http.Request, public *url.URL) string {
-	held := r.CookiesNamed(session.Cookie(public.Scheme == "https"))
-	if len(held) != 1 {
-		return ""
-	}
-	return held[0].Value
 }
 
 // signIn sends the browser to sign in, or to show what is missing, and back to be answered.
