@@ -25,7 +25,8 @@ var peoplesPages = []string{"web/look", "web/challenge", "web/portal", "web/app"
 // peoplesRooms are the rooms whose errors, prompts and notices reach a person on a page, in a
 // mail or in the app.
 var peoplesRooms = []string{"failure", "web/look", "web/challenge", "web/portal", "web/app", "web/api/approval.go", "signin", "approval", "outbox", "throttle", "session", "enrollment",
-	"recovery", "incident", "ticket", "admin/pass", "admin/setup", "directory/name.go", "authenticator"}
+	"recovery", "incident", "ticket", "admin/pass", "admin/setup", "directory/name.go", "authenticator",
+	"participant", "protocol/saml/begin.go", "protocol/saml/logout.go", "protocol/saml/service.go", "protocol/saml/signin.go", "protocol/saml/tell.go"}
 
 // administrators are the files whose sentences only administrators and the help desk meet, in the
 // console and on the command line.
@@ -37,6 +38,9 @@ var letters = []string{"protocol", "oauth/end.go", "token/hands.go", "admin/acco
 
 // writesOnly reports whether only the sentences in a file reach people, and not its errors.
 func writesOnly(where string) bool {
+	if slices.Contains(peoplesRooms, strings.TrimPrefix(where, "../")) {
+		return false
+	}
 	return slices.ContainsFunc(letters, func(l string) bool { return where == "../"+l || strings.HasPrefix(where, "../"+l+"/") })
 }
 

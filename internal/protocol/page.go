@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"countersign/internal/language"
+	"countersign/internal/signin"
 )
 
 // Page is a page of ours that a protocol shows to whoever comes from an application. It is plain
@@ -28,6 +29,9 @@ type PageForm struct {
 	// our own pages, as a source expression of a Content-Security-Policy. The protocol has checked
 	// both.
 	To, Origin string
+	// Anywhere says that the redirects which follow may lead to any host: that of To is another's,
+	// and browsers hold all of them to the policy of the page.
+	Anywhere bool
 	// Hidden are names and values in turn.
 	Hidden  []string
 	Buttons []PageButton
@@ -50,3 +54,17 @@ type PageLink struct {
 
 // Pages shows pages in the look of all others.
 type Pages func(w http.ResponseWriter, r *http.Request, p Page)
+
+// Unavailable says that something is wrong with us.
+func (show Pages) Unavailable(w http.ResponseWriter, r *http.Request) {
+	show(w, r, Page{Status: http.StatusServiceUnavailable, Title: "Not available", Heading: language.Say("Not available"),
+		Sentences: []language.Sentence{language.Say("The sign-in service is not available. Try again soon.")}})
+}
+
+// Refusal is why somebody is not let in, as far as the engine tells them.
+func Refusal(step signin.Step) language.Sentence {
+	if step.Public == "" {
+		return language.Say("You are not let in.")
+	}
+	return language.Say("%s", language.Word(step.Public))
+}

@@ -15,7 +15,7 @@ func protocolPages(l *look.Look) protocol.Pages {
 			o.Links = append(o.Links, look.OutsideLink(k))
 		}
 		if f := p.Form; f != nil {
-			o.Form = &look.OutsideForm{To: f.To, Origin: f.Origin, Submits: f.Submits}
+			o.Form = &look.OutsideForm{To: f.To, Origin: f.Origin, Anywhere: f.Anywhere, Submits: f.Submits}
 			for i := 0; i+1 < len(f.Hidden); i += 2 {
 				o.Form.Hidden = append(o.Form.Hidden, look.Field{Name: f.Hidden[i], Value: f.Hidden[i+1]})
 			}

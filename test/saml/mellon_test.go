@@ -117,7 +117,7 @@ func TestMellon(t *testing.T) {
 		t.Errorf("it takes her for %q", who)
 	}
 	browser.Get(site + "/mellon/logout?ReturnTo=" + site + "/")
-	_, on, _ := strings.Cut(browser.Page, `<a href="`)
+	_, on, _ := strings.Cut(browser.Page, `<a class="button second" href="`)
 	on, _, _ = strings.Cut(on, `"`)
 	browser.Get(html.UnescapeString(on)) // which the page goes on to by itself
 	if browser.Get("/account"); browser.Inside() {

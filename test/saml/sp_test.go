@@ -37,8 +37,9 @@ type wiki struct {
 	*httptest.Server
 	w      *servertest.World
 	sp     *sp.ServiceProvider
-	post   bool // asks by a form
-	silent bool // asks with IsPassive
+	post   bool   // asks by a form
+	silent bool   // asks with IsPassive
+	onward string // leads whoever is signed in on to this address
 
 	mu     sync.Mutex
 	asked  []string // the IDs of its requests
@@ -73,6 +74,9 @@ func newWiki(w *servertest.World) *wiki {
 	wi := &wiki{w: w}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", wi.front)
+	mux.HandleFunc("GET /inside", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<!doctype html><title>in</title><h1>Inside</h1>")
+	})
 	mux.HandleFunc("POST /saml/acs", wi.accept)
 	mux.HandleFunc("/saml/slo", wi.loggedOut)
 	wi.Server = httptest.NewServer(mux)
@@ -185,6 +189,10 @@ func (wi *wiki) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	wi.told = append(wi.told, assertion)
+	if wi.onward != "" {
+		http.Redirect(w, r, wi.onward, http.StatusSeeOther)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html")
 	fmt.Fprintf(w, "<!doctype html><title>wiki</title><h1>Welcome %s</h1><p id=relay>%s</p>", html.EscapeString(assertion.Subject.NameID.Value), html.EscapeString(r.PostForm.Get("RelayState")))
 }
@@ -262,6 +270,7 @@ func follow(p *servertest.Person) {
 	if !ok {
 		p.W.T.Fatalf("no form to post: %d %s", p.Status, p.Page)
 	}
+	rest, _, _ = strings.Cut(rest, "</form>")
 	to, rest, _ := strings.Cut(rest, `"`)
 	form := url.Values{}
 	for {

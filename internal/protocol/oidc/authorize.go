@@ -11,6 +11,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/language"
 	"countersign/internal/oauth"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/signin"
 )
@@ -65,7 +66,7 @@ func (p *front) refuseError(w http.ResponseWriter, r *http.Request, err error) {
 		p.refusePage(w, r, language.Say("%s", language.Word(failure.Public(err))))
 	default:
 		p.notes.fails(err)
-		p.unavailable(w, r)
+		p.pages.Unavailable(w, r)
 	}
 }
 
@@ -96,7 +97,7 @@ func (p *front) address(w http.ResponseWriter, r *http.Request, pending pending)
 	c, known, err := p.clients.of(r.Context(), v["client_id"])
 	switch {
 	case err != nil:
-		p.unavailable(w, r)
+		p.pages.Unavailable(w, r)
 		return request{}, false
 	case !known:
 		p.notes.miss("no-such-application", "", p.source(r))
@@ -143,20 +144,12 @@ func (p *front) decide(w http.ResponseWriter, r *http.Request, q request, pendin
 	case q.prompted("none") || wish.essential:
 		p.refuse(w, r, q, denied(wish))
 	default:
-		p.notLetIn(w, r, q, refusal(step))
+		p.notLetIn(w, r, q, protocol.Refusal(step))
 	}
 }
 
 // errUnavailable is what a client is told of a breakdown of ours.
 var errUnavailable = fault{"temporarily_unavailable", "The sign-in service is not available. Try again soon."}
-
-// refusal is what somebody reads whom the engine refuses.
-func refusal(step signin.Step) language.Sentence {
-	if step.Public == "" {
-		return language.Say("You are not let in.")
-	}
-	return language.Say("%s", language.Word(step.Public))
-}
 
 // notAsked is why nobody is asked anything where the client forbids it.
 func notAsked(step signin.Step, w wish) fault {

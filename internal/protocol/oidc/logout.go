@@ -158,7 +158,7 @@ func (p *exit) leave(w http.ResponseWriter, r *http.Request, l leaving) {
 		return
 	case err != nil:
 		p.notes.fails(err)
-		p.unavailable(w, r)
+		p.pages.Unavailable(w, r)
 		return
 	}
 	if here := sidOf(held.Number); l.Session != here && l.Asked != here {
@@ -168,7 +168,7 @@ func (p *exit) leave(w http.ResponseWriter, r *http.Request, l leaving) {
 	}
 	if err := p.endings.SignOut(r.Context(), secret); err != nil {
 		p.notes.fails(err)
-		p.unavailable(w, r)
+		p.pages.Unavailable(w, r)
 		return
 	}
 	secure := p.public.Scheme == "https"

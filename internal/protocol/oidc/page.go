@@ -15,11 +15,6 @@ func (p *front) refusePage(w http.ResponseWriter, r *http.Request, says language
 
 var unreadable = language.Say("The request cannot be read.")
 
-func (p *front) unavailable(w http.ResponseWriter, r *http.Request) {
-	p.pages(w, r, protocol.Page{Status: http.StatusServiceUnavailable, Title: "Not available", Heading: language.Say("Not available"),
-		Sentences: []language.Sentence{language.Say("The sign-in service is not available. Try again soon.")}})
-}
-
 // notLetIn says to somebody whom the engine refuses why, as far as the engine tells them, with the
 // way back to the application, which learns that it is so.
 func (p *front) notLetIn(w http.ResponseWriter, r *http.Request, q request, says language.Sentence) {

@@ -1,7 +1,6 @@
 package saml
 
 import (
-	"html"
 	"net/http"
 
 	"countersign/internal/failure"
@@ -15,11 +14,11 @@ func (d *provider) begin(w http.ResponseWriter, r *http.Request) {
 	to, err := d.parties.named(r.Context(), r.PathValue("app"))
 	switch {
 	case err != nil:
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 	case to == nil || to.settings.Start != StartOurs:
 		d.refuse(w, r, to, failure.Refuse("begun-here", "Begin at the application itself: it is not opened from here."))
 	case r.Header.Get("Sec-Fetch-Site") == "cross-site" || r.Header.Get("Sec-Fetch-Site") == "same-site":
-		write(w, http.StatusOK, "", "Open "+to.called(), `<p>A link on another page brought you here. Open it if that is what you wanted.</p><p><a href="`+startPath+html.EscapeString(to.app)+`">Open `+html.EscapeString(to.called())+`</a></p>`)
+		d.askOpen(w, r, to)
 	default:
 		d.send(w, r, asked{App: to.app, To: to.settings.Consumers[0].URL, Came: d.now()})
 	}

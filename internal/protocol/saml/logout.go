@@ -104,12 +104,12 @@ func (d *signOuts) logout(w http.ResponseWriter, r *http.Request, in message.Inc
 	l := leaving{App: from.app, ID: request.ID, Relay: in.Relay()}
 	found, err := d.named(r.Context(), from, request)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	for _, one := range found {
 		if err := d.end(r.Context(), one); err != nil {
-			d.unavailable(w, err)
+			d.unavailable(w, r, err)
 			return
 		}
 		if !slices.Contains(l.Sessions, one.Session) {
@@ -172,7 +172,7 @@ func (d *signOuts) loggedOut(w http.ResponseWriter, r *http.Request, in message.
 	}
 	code, err := d.requests.Seal(Protocol, answered{response.InResponseTo, response.Code == message.Success})
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	http.Redirect(w, r, onwardPath+"?"+url.Values{"answer": {code}}.Encode(), http.StatusSeeOther)
@@ -205,17 +205,17 @@ func (d *signOuts) goThrough(w http.ResponseWriter, r *http.Request, l leaving) 
 	for _, number := range l.Sessions {
 		all, err := d.participants.Of(r.Context(), number)
 		if err != nil {
-			d.unavailable(w, err)
+			d.unavailable(w, r, err)
 			return
 		}
 		for _, one := range all {
 			to, err := d.parties.named(r.Context(), one.Application)
 			if err != nil {
-				d.unavailable(w, err)
+				d.unavailable(w, r, err)
 				return
 			}
 			if err := d.participants.Leave(r.Context(), one); err != nil { // it is told once, whatever it answers
-				d.unavailable(w, err)
+				d.unavailable(w, r, err)
 				return
 			}
 			if to == nil || to.settings.Logout == "" {
@@ -245,7 +245,7 @@ func (d *signOuts) nameIn(one participant.Participant, to *party) message.NameID
 func (d *signOuts) finish(w http.ResponseWriter, r *http.Request, l leaving) {
 	to, err := d.parties.named(r.Context(), l.App)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	if l.App == "" || to == nil || to.settings.Logout == "" {
@@ -267,24 +267,24 @@ func (d *signOuts) finish(w http.ResponseWriter, r *http.Request, l leaving) {
 func (d *signOuts) tell(w http.ResponseWriter, r *http.Request, to *party, o message.Outgoing, relay string) {
 	by, _, err := d.signs(r.Context())
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	if to.settings.LogoutBinding == redirect {
 		address, err := o.Address(by, relay)
 		if err != nil {
-			d.unavailable(w, err)
+			d.unavailable(w, r, err)
 			return
 		}
-		writeOnward(w, to, address)
+		d.sendAddress(w, r, to, address)
 		return
 	}
 	name, value, err := o.Form(by)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
-	writeForm(w, to, to.settings.Logout, []field{{name, value}, {"RelayState", relay}})
+	d.sendForm(w, r, signingOut, to, to.settings.Logout, name, value, "RelayState", relay)
 }
 
 // keepWay keeps what is still to do; nil is nothing.

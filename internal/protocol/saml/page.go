@@ -1,12 +1,11 @@
 package saml
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"html"
-	"io"
 	"net/http"
-	"strings"
+
+	"countersign/internal/failure"
+	"countersign/internal/language"
+	"countersign/internal/protocol"
 )
 
 // private keeps what is in the address to this page.
@@ -15,55 +14,74 @@ func private(w http.ResponseWriter) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 }
 
+// unavailable answers what went wrong with us.
+func (d *provider) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if d.log != nil {
+		d.log.Error("a SAML message could not be answered", "error", err)
+	}
+	d.pages.Unavailable(w, r)
+}
+
+// refuse tells the person, and administrators, what was not answered.
+func (d *provider) refuse(w http.ResponseWriter, r *http.Request, from *party, err error) {
+	if class := failure.ClassOf(err); class == failure.Internal || class == failure.Unavailable {
+		d.unavailable(w, r, err)
+		return
+	}
+	d.miss(from, failure.ReasonOf(err), d.clients.Source(r))
+	d.pages(w, r, protocol.Page{Status: http.StatusForbidden, Title: "This cannot go on", Heading: language.Say("This cannot go on"), Sentences: []language.Sentence{wrong(err)}})
+}
+
+// wrong is what a person reads of an error. How a message is malformed is for whoever runs the
+// application, in English as all that administrators read.
+func wrong(err error) language.Sentence {
+	if failure.ReasonOf(err) == malformed {
+		return language.Say("What the application sent cannot be read. For whoever runs it: %s", failure.Public(err))
+	}
+	format, args := failure.Sentence(err)
+	return language.Say(format, args...)
+}
+
+// sendForm shows a page that posts a form to an application, by itself where the browser runs
+// scripts. Hidden are names and values in turn.
+func (d *provider) sendForm(w http.ResponseWriter, r *http.Request, title string, to *party, address string, hidden ...string) {
+	d.pages(w, r, protocol.Page{Title: title, Heading: language.Say("Go on to %s", to.called()),
+		Form: &protocol.PageForm{To: address, Anywhere: true, Hidden: filled(hidden), Submits: true, Buttons: []protocol.PageButton{{Text: language.Say("Go on")}}}})
+}
+
+// sendAddress shows a page that goes on to an application's address by itself.
+func (d *provider) sendAddress(w http.ResponseWriter, r *http.Request, to *party, address string) {
+	w.Header().Set("Refresh", "0;url="+address)
+	d.pages(w, r, protocol.Page{Title: signingOut, Heading: language.Say("Go on to %s", to.called()), Links: []protocol.PageLink{{Href: address, Text: language.Say("Go on")}}})
+}
+
+// The titles of the pages that go on by themselves.
 const (
-	// style is that of all pages here, and script posts the form that a page has.
-	style  = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark;color:CanvasText;background:Canvas}button{font:inherit;padding:.6rem 1.2rem;min-height:44px}"
-	script = "document.forms[0].submit()"
+	signingIn  = "Signing in"
+	signingOut = "Signing out"
 )
 
-func hashOf(s string) string {
-	h := sha256.Sum256([]byte(s))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(h[:]) + "'"
+// sendDenied shows a page that says why somebody is not let in, with a way back.
+func (d *provider) sendDenied(w http.ResponseWriter, r *http.Request, to *party, says language.Sentence, address string, hidden ...string) {
+	d.pages(w, r, protocol.Page{Status: http.StatusForbidden, Title: "Not let in", Heading: language.Say("You are not let in to %s", to.called()), Sentences: []language.Sentence{says},
+		Form: &protocol.PageForm{To: address, Anywhere: true, Hidden: filled(hidden), Buttons: []protocol.PageButton{{Text: language.Say("Back to %s", to.called()), Second: true}}}})
 }
 
-// writePage writes a page with one sentence.
-func writePage(w http.ResponseWriter, status int, title, says string) {
-	write(w, status, "", title, "<p>"+html.EscapeString(says)+"</p>")
+// askOpen asks somebody whom a link on another site brought whether they want to go on.
+func (d *provider) askOpen(w http.ResponseWriter, r *http.Request, to *party) {
+	d.pages(w, r, protocol.Page{Title: "Open an application", Heading: language.Say("Open %s", to.called()),
+		Sentences: []language.Sentence{language.Say("A link on another page brought you here. Open it if that is what you wanted.")},
+		Links:     []protocol.PageLink{{Href: startPath + to.app, Text: language.Say("Open %s", to.called())}}})
 }
 
-// field is a hidden field of a form.
-type field struct{ name, value string }
-
-// writeForm writes a page that posts a form to an application, by itself where the browser
-// runs scripts. What the page may post to is not limited to that address: browsers hold the
-// application's own redirects to such a limit as well.
-func writeForm(w http.ResponseWriter, to *party, address string, fields []field) {
-	form := formOf(address, fields, `<p>Going on to `+html.EscapeString(to.called())+`.</p><noscript><p>Your browser runs no scripts, so press the button.</p></noscript><button>Go on</button>`)
-	write(w, http.StatusOK, "; script-src "+hashOf(script), "Signing in", form+"<script>"+script+"</script>")
-}
-
-// writeOnward writes a page that goes on to an address by itself.
-func writeOnward(w http.ResponseWriter, to *party, address string) {
-	w.Header().Set("Refresh", "0;url="+address)
-	write(w, http.StatusOK, "", "Signing out", `<p><a href="`+html.EscapeString(address)+`">Go on to `+html.EscapeString(to.called())+`</a></p>`)
-}
-
-// writeDenied writes a page that says why somebody is not let in, with a way back.
-func writeDenied(w http.ResponseWriter, to *party, says, address string, fields []field) {
-	form := formOf(address, fields, `<button>Back to `+html.EscapeString(to.called())+`</button>`)
-	write(w, http.StatusForbidden, "", "Not signed in", "<p>"+html.EscapeString(says)+"</p>"+form)
-}
-
-// formOf is a form with hidden fields; those without a value are left out. The rest is HTML.
-func formOf(address string, fields []field, rest string) string {
-	var b strings.Builder
-	b.WriteString(`<form method="post" action="` + html.EscapeString(address) + `">`)
-	for _, f := range fields {
-		if f.value != "" {
-			b.WriteString(`<input type="hidden" name="` + f.name + `" value="` + html.EscapeString(f.value) + `">`)
+// filled are names and values in turn, without those whose value is empty.
+func filled(hidden []string) (out []string) {
+	for i := 0; i+1 < len(hidden); i += 2 {
+		if hidden[i+1] != "" {
+			out = append(out, hidden[i], hidden[i+1])
 		}
 	}
-	return b.String() + rest + `</form>`
+	return out
 }
 
 // called is what people call an application.
@@ -72,14 +90,4 @@ func (p *party) called() string {
 		return p.app
 	}
 	return p.title
-}
-
-func write(w http.ResponseWriter, status int, policy, title, body string) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; style-src "+hashOf(style)+policy)
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>"+html.EscapeString(title)+
-		"</title><style>"+style+"</style>\n<main><h1>"+html.EscapeString(title)+"</h1>\n"+body+"</main>\n</html>\n") // the client may be gone
 }

@@ -30,6 +30,7 @@ type provider struct {
 	keys          *certkey.Keys
 	parties       *parties
 	method        func(kind string) string
+	pages         protocol.Pages
 	clients       *clientaddr.Reader
 	public        *url.URL
 	now           func() time.Time
@@ -39,7 +40,7 @@ type provider struct {
 
 func newProvider(p protocol.Parts) *provider {
 	return &provider{engine: p.Engine, continuations: p.Continuations, participants: p.Participants, endings: p.Endings, requests: p.Requests, keys: p.CertKeys,
-		parties: &parties{applications: p.Applications, now: p.Now}, method: p.Method, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
+		parties: &parties{applications: p.Applications, now: p.Now}, method: p.Method, pages: p.Pages, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
 }
 
 // The addresses.
@@ -84,7 +85,7 @@ const metadataLasts = 7 * 24 * time.Hour
 func (d *provider) metadata(w http.ResponseWriter, r *http.Request) {
 	by, set, err := d.signs(r.Context())
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	about := message.Provider{ID: message.NewID(), Entity: d.entity(), SignIn: d.at(signInPath), SignOut: d.at(signOutPath), Formats: offered(), Until: d.now().Add(metadataLasts)}
@@ -93,19 +94,11 @@ func (d *provider) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := about.Write(by)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	_, _ = w.Write(b) // the client may be gone
-}
-
-// unavailable answers what went wrong with us.
-func (d *provider) unavailable(w http.ResponseWriter, err error) {
-	if d.log != nil {
-		d.log.Error("a SAML message could not be answered", "error", err)
-	}
-	writePage(w, http.StatusServiceUnavailable, "Not available", "The sign-in service is not available. Try again soon.")
 }
 
 // certificates finds those of a message's issuer.

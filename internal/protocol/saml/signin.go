@@ -127,7 +127,7 @@ func (d *provider) goOn(w http.ResponseWriter, r *http.Request) {
 	}
 	to, err := d.parties.named(r.Context(), a.App)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
 	if to == nil || !to.takesAt(a.To) { // it was changed meanwhile
@@ -162,7 +162,7 @@ func (d *provider) decide(w http.ResponseWriter, r *http.Request, to *party, a a
 	step, err := d.engine.Check(r.Context(), ask)
 	switch {
 	case err != nil:
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 	case step.State == signin.Granted:
 		d.answer(w, r, to, a, step.Grant)
 	case step.State == signin.Ask && a.Silent:
@@ -191,20 +191,20 @@ func (d *provider) onlyTheWish(r *http.Request, ask signin.Request) bool {
 func (d *provider) tellDenied(w http.ResponseWriter, r *http.Request, to *party, a asked, step signin.Step) {
 	b, err := d.failure(r.Context(), to, a, message.Status{Code: message.Responder, Second: message.RequestDenied, Says: "The person is not let in."})
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
-	writeDenied(w, to, step.Public, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
+	d.sendDenied(w, r, to, protocol.Refusal(step), a.To, "SAMLResponse", b, "RelayState", a.Back)
 }
 
 // fail answers a request with a failure.
 func (d *provider) fail(w http.ResponseWriter, r *http.Request, to *party, a asked, status message.Status) {
 	b, err := d.failure(r.Context(), to, a, status)
 	if err != nil {
-		d.unavailable(w, err)
+		d.unavailable(w, r, err)
 		return
 	}
-	writeForm(w, to, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
+	d.sendForm(w, r, signingIn, to, a.To, "SAMLResponse", b, "RelayState", a.Back)
 }
 
 func (d *provider) failure(ctx context.Context, to *party, a asked, status message.Status) (string, error) {
@@ -248,16 +248,6 @@ func (d *provider) signIn(w http.ResponseWriter, r *http.Request, ask signin.Req
 	http.Redirect(w, r, "/sign-in?errand="+url.QueryEscape(code), http.StatusSeeOther)
 }
 
-// refuse tells the person, and administrators, what was not answered.
-func (d *provider) refuse(w http.ResponseWriter, r *http.Request, from *party, err error) {
-	if class := failure.ClassOf(err); class == failure.Internal || class == failure.Unavailable {
-		d.unavailable(w, err)
-		return
-	}
-	d.miss(from, failure.ReasonOf(err), d.clients.Source(r))
-	writePage(w, http.StatusForbidden, "Refused", failure.Public(err))
-}
-
 // answer tells the application who somebody is, by a form that the browser posts.
 func (d *provider) answer(w http.ResponseWriter, r *http.Request, to *party, a asked, g signin.Grant) {
 	class, ok := said(acceptable(a.Wants), g.Evidence(), d.method)
@@ -270,7 +260,7 @@ func (d *provider) answer(w http.ResponseWriter, r *http.Request, to *party, a a
 		d.refuse(w, r, to, err)
 		return
 	}
-	writeForm(w, to, a.To, []field{{"SAMLResponse", b}, {"RelayState", a.Back}})
+	d.sendForm(w, r, signingIn, to, a.To, "SAMLResponse", b, "RelayState", a.Back)
 }
 
 // assert makes the response to a request of a Grant, and of nothing else.

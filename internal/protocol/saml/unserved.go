@@ -6,6 +6,9 @@ import (
 	"countersign/internal/protocol"
 )
 
+// malformed is the reason of what message could not read.
+const malformed = "malformed"
+
 // mends says of each refusal that an administrator can mend what is wrong and what to do.
 var mends = map[string]string{
 	"unknown-entity":  "A request came by an entity ID that no application has; compare the entity ID of the settings with the application's metadata.",
@@ -18,7 +21,7 @@ var mends = map[string]string{
 	"consumer":        "A request asks for its answer at an address that is not registered; add it to the addresses that take responses.",
 	"binding":         "A request asks for its answer by another binding than HTTP-POST; have the application ask for that.",
 	"no-logout":       "A request to sign out came from an application without a logout address; add its single logout service to the settings.",
-	"malformed":       "A request could not be read as SAML 2.0; look whether the application speaks SAML 2.0, and whether something on the way changes what it sends.",
+	malformed:         "A request could not be read as SAML 2.0; look whether the application speaks SAML 2.0, and whether something on the way changes what it sends.",
 }
 
 // miss tells administrators what was refused before the engine was asked.

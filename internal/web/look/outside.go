@@ -46,8 +46,10 @@ type OutsideForm struct {
 	// To is where it is posted, and Origin where that, or the redirect that follows, leads
 	// besides ours: both have been checked.
 	To, Origin string
-	Hidden     []Field
-	Buttons    []Button
+	// Anywhere lets it lead to any host.
+	Anywhere bool
+	Hidden   []Field
+	Buttons  []Button
 	// Submits says that it is sent by itself where a script runs.
 	Submits bool
 }
@@ -76,7 +78,10 @@ func submitsHash() string {
 func (l *Look) ShowOutside(w http.ResponseWriter, r *http.Request, o Outside) {
 	policy := contentPolicy
 	if f := o.Form; f != nil {
-		if f.Origin != "" {
+		switch {
+		case f.Anywhere:
+			policy = strings.Replace(policy, "form-action 'self'; ", "", 1)
+		case f.Origin != "":
 			policy = strings.Replace(policy, "form-action 'self'", "form-action 'self' "+f.Origin, 1)
 		}
 		if f.Submits {
