@@ -33,7 +33,7 @@ func (p *party) code(browser *servertest.Person) string {
 }
 
 // fails demands that the token endpoint refuses with an error, and gives nothing.
-func fails(t testing.TB, what string, status int, got map[string]any, want string) {
+func fails(t testing.TB, what string, status int, got reply, want string) {
 	t.Helper()
 	if status < 400 || got["error"] != want || got["access_token"] != nil || got["id_token"] != nil || got["refresh_token"] != nil {
 		t.Errorf("%s: status %d, %v", what, status, got)

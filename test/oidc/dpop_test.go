@@ -74,7 +74,7 @@ func (h *holder) proof(method, path string, more ...any) string {
 }
 
 // redeems turns a fresh code into tokens with a proof, or none where it is empty.
-func (p *party) redeems(t testing.TB, browser *servertest.Person, proof string) (int, map[string]any) {
+func (p *party) redeems(t testing.TB, browser *servertest.Person, proof string) (int, reply) {
 	t.Helper()
 	form := p.tokenForm(p.code(browser))
 	if p.config.ClientSecret == "" {
@@ -271,7 +271,7 @@ func (p *party) nonce(t testing.TB, code, proof string) string {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var said map[string]any
+	var said reply
 	if err := json.NewDecoder(resp.Body).Decode(&said); err != nil || resp.StatusCode != 400 || said["error"] != "use_dpop_nonce" || resp.Header.Get("DPoP-Nonce") == "" {
 		t.Fatalf("%d %v %v", resp.StatusCode, said, err)
 	}
@@ -359,7 +359,7 @@ func TestAPushedRequestIsBoundToAKey(t *testing.T) {
 	}
 	form := asked.Query()
 	form.Set("client_secret", clientSecret)
-	push := func(proof string, more ...string) (int, map[string]any) {
+	push := func(proof string, more ...string) (int, reply) {
 		f := url.Values{}
 		for name, value := range form {
 			f[name] = value

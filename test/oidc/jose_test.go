@@ -295,7 +295,7 @@ func TestAClientProvesItselfByItsSecret(t *testing.T) {
 }
 
 // pushes sends what the browser would have brought to the endpoint for it.
-func (p *party) pushes(t testing.TB, change func(url.Values)) (int, map[string]any) {
+func (p *party) pushes(t testing.TB, change func(url.Values)) (int, reply) {
 	t.Helper()
 	u, err := url.Parse(p.begin())
 	if err != nil {
@@ -467,7 +467,7 @@ func TestTheFAPIProfile(t *testing.T) {
 	register(w, "bank", map[string]any{"client_id": "bank", "authentication": "private-key", "profile": "fapi2", "public_keys": []string{key.public, weak.public}, "redirect_uris": []string{"https://bank.example.test/callback"}})
 	bank.config.ClientID, bank.config.RedirectURL = "bank", "https://bank.example.test/callback"
 	p := signedIn(w, ada)
-	pushes := func(text string) (int, map[string]any) {
+	pushes := func(text string) (int, reply) {
 		u, _ := url.Parse(bank.begin())
 		form := u.Query()
 		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
@@ -483,7 +483,7 @@ func TestTheFAPIProfile(t *testing.T) {
 	}
 	to := where(p, bank.by(got["request_uri"]))
 	if to.Host != "bank.example.test" || to.Query().Get("code") == "" || to.Query().Get("iss") != w.Base {
-		t.Fatalf("it goes to %v", to)
+		t.Fatalf("it goes to %s with %v", to.Host, came(to.Query()))
 	}
 	code := to.Query().Get("code")
 	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)))
@@ -493,7 +493,7 @@ func TestTheFAPIProfile(t *testing.T) {
 		t.Errorf("%d %v", status, got)
 	}
 	if to := where(p, bank.begin()); to.Query().Get("error") != "invalid_request" {
-		t.Errorf("without a pushed request it goes to %v", to)
+		t.Errorf("without a pushed request it goes to %s with %v", to.Host, came(to.Query()))
 	}
 }
 

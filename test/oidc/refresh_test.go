@@ -11,7 +11,7 @@ import (
 )
 
 // refresh sends a refresh token.
-func (p *party) refresh(t testing.TB, token string, more ...string) (int, map[string]any) {
+func (p *party) refresh(t testing.TB, token string, more ...string) (int, reply) {
 	t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {p.config.ClientID}}
 	if p.config.ClientSecret != "" {

@@ -62,7 +62,7 @@ type party struct {
 	verifier string
 
 	mu   sync.Mutex
-	last url.Values // what came back last, by address or by form
+	last came // what came back last, by address or by form
 }
 
 // newParty registers an application and starts it. More are settings besides the usual ones.
@@ -99,13 +99,13 @@ func (p *party) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.mu.Lock()
-	p.last = r.Form
+	p.last = came(r.Form)
 	p.mu.Unlock()
 	io.WriteString(w, "<title>Back</title><p>Welcome to the application</p>") //nolint:errcheck // the browser went away
 }
 
 // answered is what came back last.
-func (p *party) answered() url.Values {
+func (p *party) answered() came {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last
@@ -185,7 +185,7 @@ func (p *party) verified(t testing.TB, token *oauth2.Token) statement {
 }
 
 // post sends a form to the token endpoint or another, and returns status and answer.
-func (p *party) post(t testing.TB, path string, form url.Values, header ...string) (int, map[string]any) {
+func (p *party) post(t testing.TB, path string, form url.Values, header ...string) (int, reply) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", p.w.Base+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -200,7 +200,7 @@ func (p *party) post(t testing.TB, path string, form url.Values, header ...strin
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var out map[string]any
+	var out reply
 	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
 		t.Fatalf("%s: status %d: %v", path, resp.StatusCode, err)
 	}
