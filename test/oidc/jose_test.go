@@ -357,6 +357,9 @@ func TestPushedRequests(t *testing.T) {
 		if p.Status != http.StatusBadRequest || wiki.answered() != nil {
 			t.Errorf("%s: %d", name, p.Status)
 		}
+		if name != "made up" {
+			p.Sees("Countersign fetches none")
+		}
 	}
 	for name, c := range map[string]struct {
 		change func(url.Values)

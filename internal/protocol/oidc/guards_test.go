@@ -8,12 +8,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
+	"countersign/internal/assurance"
 	"countersign/internal/oauth"
 )
 
@@ -181,6 +183,10 @@ func TestWhatIsKeptOfAPushedRequest(t *testing.T) {
 			}
 		}
 	}
+	c.Requests = Signed
+	if _, f, err := p.pushable(nil, c, v, ""); f.code != "invalid_request" || err != nil {
+		t.Errorf("of a client that signs: %+v, %v", f, err)
+	}
 }
 
 // A code verifier has 43 characters at least, whatever challenge was asked with.
@@ -241,6 +247,54 @@ func TestWhereATokenComes(t *testing.T) {
 		scheme, token, ok := bearer(httptest.NewRecorder(), r)
 		if got := strings.TrimSpace(scheme + " " + token); ok != (c.want != "") || ok && got != c.want {
 			t.Errorf("%s: %q, %v", name, got, ok)
+		}
+	}
+}
+
+// A code is answered by all that it was asked for with.
+func TestWhatACodeDemands(t *testing.T) {
+	need, since := assurance.Hardware(), time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	g := &oauth.Given{}
+	g.Raise, g.Since = &need, since
+	if w := demandedOf(g); w.raise != &need || !w.since.Equal(since) {
+		t.Errorf("%+v", w)
+	}
+}
+
+// A signed request is of its client, for us by our one name, good now, and of FAPI 2.0 it says from
+// when on.
+func TestASignedRequestIsItsClients(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	key := newEC(t)
+	public, err := json.Marshal(jose.JSONWebKey{Key: key.Public(), KeyID: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := common{public: &url.URL{Scheme: "https", Host: "cs.example"}, now: func() time.Time { return now }}
+	plain := client{Settings: Settings{ClientID: "wiki", Keys: []string{string(public)}}}
+	strict := plain
+	strict.Profile = FAPI2
+	for name, k := range map[string]struct {
+		of   client
+		more map[string]any
+		want bool
+	}{
+		"whole":                      {plain, nil, true},
+		"without a beginning":        {plain, map[string]any{"nbf": nil}, true},
+		"strict":                     {strict, nil, true},
+		"strict, without one":        {strict, map[string]any{"nbf": nil}, false},
+		"from another":               {plain, map[string]any{"iss": "evil"}, false},
+		"from nobody":                {plain, map[string]any{"iss": nil}, false},
+		"for an address of ours":     {plain, map[string]any{"aud": "https://cs.example/oidc/par"}, false},
+		"for us and for another one": {plain, map[string]any{"aud": []string{"https://cs.example", "https://x.example"}}, false},
+		"over":                       {plain, map[string]any{"exp": now.Add(-time.Minute).Unix()}, false},
+		"of another client":          {plain, map[string]any{"client_id": "evil"}, false},
+	} {
+		claims := map[string]any{"iss": "wiki", "aud": "https://cs.example", "client_id": "wiki", "nbf": now.Unix(), "exp": now.Add(time.Minute).Unix()}
+		maps.Copy(claims, k.more)
+		maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+		if _, err := c.opened(httptest.NewRequest("GET", "/", nil), k.of, signedBy(t, jose.ES256, key, "k", requestType, claims)); (err == nil) != k.want {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

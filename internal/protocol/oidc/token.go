@@ -176,11 +176,17 @@ func (p *desk) again(r *http.Request, c client, g *oauth.Given) signin.Request {
 
 // over is what is asked of the engine over what a client was given, from somewhere.
 func (p *desk) over(c client, g *oauth.Given, from netip.Addr) signin.Request {
+	return demandedOf(g).asks(c, p.grants.Reference(g), from)
+}
+
+// demandedOf is what is demanded still of what a client was given: for a code all that it was
+// asked for with.
+func demandedOf(g *oauth.Given) wish {
 	w := wish{raise: g.Raise}
 	if !g.Used() {
 		w.since = g.Since
 	}
-	return w.asks(c, p.grants.Reference(g), from)
+	return w
 }
 
 // end ends what the engine refuses now, with its reason.
