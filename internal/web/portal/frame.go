@@ -24,6 +24,14 @@ type frame struct {
 // enter returns a grant for the pages. A person whose session holds only a pass
 // gets one for setting up (limited), and nothing else.
 func (fr *frame) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, limited, ok bool, err error) {
+	if g, limited, ok, err = fr.whoever(r); err != nil || ok {
+		return g, limited, ok, err
+	}
+	return g, false, false, fr.browser.SignIn(w, r, comeBack(r))
+}
+
+// whoever is signed in here, also where they only set up (limited).
+func (fr *frame) whoever(r *http.Request) (g signin.Grant, limited, ok bool, err error) {
 	step, err := fr.browser.Check(r, signin.SignIn, "")
 	if err != nil || step.State == signin.Granted {
 		return step.Grant, false, err == nil, err
@@ -32,7 +40,7 @@ func (fr *frame) enter(w http.ResponseWriter, r *http.Request) (g signin.Grant, 
 	if err != nil || early.State == signin.Granted {
 		return early.Grant, true, err == nil, err
 	}
-	return g, false, false, fr.browser.SignIn(w, r, comeBack(r))
+	return g, false, false, nil
 }
 
 // known is the kind that whoever only sets up could begin with wherever they are: what is
