@@ -23,6 +23,17 @@ func TestFilesAreReadStrictly(t *testing.T) {
 		{"another verb", head + `  "as %s": "comme %d"`, "placeholder 1 is %s in English"},
 		{"a verb that is none", head + `  "as %s": "comme %s à 5%x"`, `"%x" is no placeholder`},
 		{"the same argument twice in place of both", head + `  "%s on %s": "%[1]s %[1]s"`, "the placeholder %[2]s is missing"},
+		{"a numbered per cent sign", head + `  "%s on %s": "%s 5 %[1]% %s"`, `"%[" is no placeholder`},
+		{"a width", head + `  "as %s": "comme %99999999s"`, `"%9" is no placeholder`},
+		{"a width that is an argument", head + `  "%s on %s": "%s %*s"`, `"%*" is no placeholder`},
+		{"an argument far away", head + `  "as %s": "comme %[9]s"`, "the placeholder %[1]s is missing"},
+		{"a number of an argument that is none", head + `  "as %s": "comme %s %[0]s"`, `"%[" is no placeholder`},
+		{"a pointer", head + `  "as %s": "comme %s %p"`, `"%p" is no placeholder`},
+		{"a per cent sign at the end", head + `  "as %s": "comme %s %"`, `"%" is no placeholder`},
+		{"a text from elsewhere", head + "  \"Sign in\": &a Rien\n  \"as %s\": *a", "is no text"},
+		{"a plural form from elsewhere", "language: es\nname: x\ndirection: ltr\ntexts:\n  \"Sign in\": &a Rien\n  \"%d minutes ago\": {one: *a, other: \"il y a %d minutes\"}", `the plural form "one" of "%d minutes ago" is no text`},
+		{"a plural form that is a list", head + `  "%d minutes ago": {one: [a], other: "il y a %d minutes"}`, `the plural form "one" of "%d minutes ago" is no text`},
+		{"a text merged in", head + "  <<: {\"Sign in\": a}", `has the text "<<"`},
 		{"no plural forms", head + `  "%d minutes ago": "il y a %d minutes"`, "give its plural forms, one, other"},
 		{"a plural form missing", head + `  "%d minutes ago": {one: "il y a %d minute"}`, `the plural form "other" of "%d minutes ago" is missing`},
 		{"a plural form that the language has not", head + `  "%d minutes ago": {two: "%d", other: "%d"}`, `this language has no plural form "two"`},
@@ -31,6 +42,10 @@ func TestFilesAreReadStrictly(t *testing.T) {
 		{"a list", head + `  "Sign in": [a]`, `is no text`},
 		{"a line where English has none", head + `  "Sign in": "a\nb"`, "U+000A, which is not for texts"},
 		{"a control character", head + `  "Sign in": "a\u0007"`, "U+0007"},
+		{"a list as a text of English", head + "  ? [\"Sign in\"]\n  : a", "is no text"},
+		{"what stands for a byte that is none", head + `  "Sign in": "a\ufffd"`, "U+FFFD"},
+		{"a control character in a form for one", "language: es\nname: x\ndirection: ltr\ntexts:\n  \"%d minutes ago\": {one: \"a\\u0007\", other: \"%d\"}", "U+0007"},
+		{"a control character in its name", "language: fr\nname: \"a\\u001b\"\n", "U+001B"},
 		{"blank", head + `  "Sign in": " "`, "the text is blank"},
 		{"empty", "", "the file is empty"},
 		{"no YAML", "a: [", "fr.yaml: yaml"},
@@ -128,6 +143,9 @@ func TestPick(t *testing.T) {
 	}
 	if _, err := NewShelf("fr"); err == nil {
 		t.Error("a language without a file is the installation's own")
+	}
+	if _, err := NewShelf("", &Language{tag: English().tag}); err == nil {
+		t.Error("English has a file")
 	}
 }
 

@@ -175,7 +175,10 @@ func (r *reader) forms(english string, n *yaml.Node) error {
 		if !slices.Contains(r.out.forms, form) {
 			return r.fail(k, "this language has no plural form %q; it has %s", form, strings.Join(r.out.forms, ", "))
 		}
-		if v.Kind == yaml.ScalarNode && v.Value == "" {
+		if v.Kind != yaml.ScalarNode {
+			return r.fail(v, "the plural form %q of %q is no text", form, english)
+		}
+		if v.Value == "" {
 			return nil
 		}
 		forms[form] = v.Value

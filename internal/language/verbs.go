@@ -10,14 +10,15 @@ import (
 )
 
 // placeholder is what a text may have for an argument: a verb, with the argument's number
-// where another than the next is meant. Flags, widths and further verbs are none.
-var placeholder = regexp.MustCompile(`%(?:\[([1-9])\])?([sdqv%])`)
+// where another than the next is meant. Flags, widths and further verbs are none, and a per cent
+// sign has no number: with one, fmt would go on from there.
+var placeholder = regexp.MustCompile(`%(?:%|(?:\[([1-9])\])?([sdqv]))`)
 
 // verbs are the placeholders of a text by the number of their argument.
 func verbs(text string) map[int]string {
 	out, next := map[int]string{}, 1
 	for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-		if m[2] == "%" {
+		if m[2] == "" { // a per cent sign
 			continue
 		}
 		if m[1] != "" {

@@ -35,9 +35,9 @@ func speaking(t *testing.T, catalogue string) *Look {
 // attribute, in the title, around a value, and beside values that are markup of ours.
 func TestACatalogueBringsNoMarkup(t *testing.T) {
 	const evil = `</p><script>alert(1)</script>" onclick="x" <b>`
-	l := speaking(t, `{language: fr, name: F, direction: ltr, texts: {"Sign in": '`+evil+`', "as %s": '`+evil+` %s', "to %s": '`+evil+` %s'}}`)
+	l := speaking(t, `{language: fr, name: F, direction: ltr, texts: {"Sign in": '`+evil+`', "as %s": '`+evil+` %s', "to %s": '`+evil+` %s', "%s on %s": '`+evil+` %[2]s %[1]s'}}`)
 	set := l.Load(fstest.MapFS{"templates/one.html": {Data: []byte(`{{define "body"}}<p title="{{t "Sign in"}}" data-x={{t "Sign in"}}>{{t "Sign in"}}</p>` +
-		`<p>{{t "as %s" (strong (bdi .Data))}}</p><p>{{t "to %s" .Data}}</p><p aria-label="{{t "as %s" (bdi .Data)}}"></p>{{end}}`)}})
+		`<p>{{t "as %s" (strong (bdi .Data))}}</p><p>{{t "to %s" .Data}}</p><p>{{t "%s on %s" (bdi .Data) .Data}}</p><p aria-label="{{t "as %s" (bdi .Data)}}"></p>{{end}}`)}})
 	r := httptest.NewRequest("GET", "/one", nil)
 	r.Header.Set("Accept-Language", "fr")
 	w := httptest.NewRecorder()
@@ -53,7 +53,10 @@ func TestACatalogueBringsNoMarkup(t *testing.T) {
 	if want := `&lt;b&gt; <strong><bdi>&lt;i&gt;&#34;mine&#34;&lt;/i&gt;</bdi></strong></p>`; !strings.Contains(got, want) {
 		t.Errorf("the page lacks %s:\n%s", want, got)
 	}
-	if n := strings.Count(got, "alert(1)"); n < 6 {
+	if want := `&lt;b&gt; &lt;i&gt;&#34;mine&#34;&lt;/i&gt; <bdi>&lt;i&gt;&#34;mine&#34;&lt;/i&gt;</bdi></p>`; !strings.Contains(got, want) {
+		t.Errorf("the page lacks %s:\n%s", want, got)
+	}
+	if n := strings.Count(got, "alert(1)"); n < 7 {
 		t.Errorf("the text stands there %d times", n)
 	}
 }
