@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/session"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -132,4 +134,38 @@ func TestTheRoundFindsWhatWasPutBack(t *testing.T) {
 	attacker.PutBack(row, "id")
 	must(t, r.Inspect(t.Context()))
 	storetest.OneAlarm(t, r.DB, table, store.Returned)
+}
+
+// A code hangs from the session that it began in, also where refresh tokens go on without; what a
+// grant holds ends with that session, and a token with its grant.
+func TestWhatHangsFromASession(t *testing.T) {
+	r, ctx := setUp(t), t.Context()
+	code := r.begins(t, "ada", Spec{Offline: true, Lasts: 48 * time.Hour})
+	unused, err := r.ByCode(ctx, signin.Self, code)
+	must(t, err)
+	long, err := r.ByCode(ctx, signin.Self, r.begins(t, "ada", Spec{Lasts: 48 * time.Hour}))
+	must(t, err)
+	standing, err := r.Sessions.Standing(ctx, long.Session)
+	must(t, err)
+	held, err := r.Active(ctx, r.Reference(long))
+	if err != nil || !held.Expires.Equal(standing.Expires) || !held.Expires.Before(long.Expires) {
+		t.Errorf("it holds until %v, the session until %v: %v", held.Expires, standing.Expires, err)
+	}
+	other, err := r.ByCode(ctx, signin.Self, r.begins(t, "bob", Spec{}))
+	must(t, err)
+	moved := *long
+	moved.Session = other.Session
+	if _, err := r.held(ctx, &moved); failure.ReasonOf(err) != "other-account" {
+		t.Errorf("on another's session: %v", err)
+	}
+	tokens, err := r.Issue(ctx, r.yes("bob"), other, Terms{Lasts: 72 * time.Hour, Scopes: other.Scopes})
+	must(t, err)
+	a, err := r.ByAccess(ctx, tokens.Access)
+	if err != nil || a.Until.After(other.Expires) || tokens.Lasts > other.Expires.Sub(r.now) {
+		t.Errorf("a token lasts %v, until %v, and its grant until %v: %v", tokens.Lasts, a.Until, other.Expires, err)
+	}
+	must(t, session.NewEndings(r.Sessions).SignOut(ctx, r.secrets["ada"]))
+	if _, err := r.Active(ctx, r.Reference(unused)); !gone(err) {
+		t.Errorf("a code outlives its session: %v", err)
+	}
 }
