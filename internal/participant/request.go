@@ -32,20 +32,20 @@ const (
 )
 
 type held struct {
-	Protocol string
-	Until    time.Time
-	State    json.RawMessage
+	Kind  string
+	Until time.Time
+	State json.RawMessage
 }
 
 func requestPlace() keyring.AAD { return keyring.AAD{Table: table, Column: "request"} }
 
-// Seal returns a code for an address, good for 15 minutes. What does not fit is Invalid.
-func (r *Requests) Seal(protocol string, state any) (string, error) {
+// Seal returns a code for an address, good for 15 minutes and for one kind of state. What does not fit is Invalid.
+func (r *Requests) Seal(kind string, state any) (string, error) {
 	raw, err := json.Marshal(state)
 	if err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(held{Protocol: protocol, Until: r.now().Add(requestLife), State: raw})
+	plain, err := json.Marshal(held{Kind: kind, Until: r.now().Add(requestLife), State: raw})
 	if err != nil {
 		return "", err
 	}
@@ -56,9 +56,10 @@ func (r *Requests) Seal(protocol string, state any) (string, error) {
 	return code, nil
 }
 
-// Open reads into state, a pointer, what Seal sealed for the same protocol. Anything else is
+// Open reads into state, a pointer, what Seal sealed for the same kind, which is a
+// protocol with a word for the state. Anything else is
 // [ErrStray].
-func (r *Requests) Open(protocol, code string, state any) error {
+func (r *Requests) Open(kind, code string, state any) error {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(code)
 	if err != nil || len(code) > requestMost {
 		return ErrStray
@@ -67,7 +68,7 @@ func (r *Requests) Open(protocol, code string, state any) error {
 		return ErrStray
 	}
 	var h held
-	if json.Unmarshal(b, &h) != nil || h.Protocol != protocol || !r.now().Before(h.Until) || json.Unmarshal(h.State, state) != nil {
+	if json.Unmarshal(b, &h) != nil || h.Kind != kind || !r.now().Before(h.Until) || json.Unmarshal(h.State, state) != nil {
 		return ErrStray
 	}
 	return nil

@@ -86,6 +86,13 @@ func TestClassesThatAreDemanded(t *testing.T) {
 	if c := classOf(wi.last()); c != phr {
 		t.Errorf("by %s", c)
 	}
+	told := len(wi.told)
+	wi.demands("exact", "urn:oasis:names:tc:SAML:2.0:ac:classes:X509") // a passkey is as strong, and no certificate
+	browser.Get(wi.URL + "/page")
+	follow(browser)
+	if s := wi.status(); !strings.Contains(s, "NoAuthnContext") || len(wi.told) != told {
+		t.Errorf("a passkey for a certificate: %s", s)
+	}
 }
 
 // The promise: with ForceAuthn everything is shown anew, also by who has a session; with
@@ -178,10 +185,12 @@ func TestBegunAtOurPages(t *testing.T) {
 	if d := wi.last().Subject.SubjectConfirmations[0].SubjectConfirmationData; d.InResponseTo != "" {
 		t.Errorf("in response to %q", d.InResponseTo)
 	}
-	r := servertest.PageRequest(w.Base + "/saml/start/wiki")
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	browser.Take(browser.Client.Do(r))
-	if strings.Contains(browser.Page, "SAMLResponse") || !strings.Contains(browser.Page, "/saml/start/wiki") {
-		t.Errorf("another site begins: %s", browser.Page)
+	for _, site := range []string{"cross-site", "same-site"} {
+		r := servertest.PageRequest(w.Base + "/saml/start/wiki")
+		r.Header.Set("Sec-Fetch-Site", site)
+		browser.Take(browser.Client.Do(r))
+		if strings.Contains(browser.Page, "SAMLResponse") || !strings.Contains(browser.Page, "/saml/start/wiki") {
+			t.Errorf("another site (%s) begins: %s", site, browser.Page)
+		}
 	}
 }

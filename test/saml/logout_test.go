@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	dsig "github.com/russellhaering/goxmldsig"
 
@@ -119,6 +120,20 @@ func TestNobodyElseSignsOut(t *testing.T) {
 	elsewhere.Signature = nil
 	at := redirectOf(t, wi, elsewhere, "")
 	send("for another address", strings.Replace(at, "/saml/sso?", "/saml/slo?", 1), "another address")
+	over, _ := wi.sp.MakeLogoutRequest(slo, name)
+	over.Signature, over.NotOnOrAfter = nil, new(w.Now().Add(-4*time.Minute))
+	send("one that is good no longer", redirectOf(t, wi, over, ""), "too old")
+	early, _ := wi.sp.MakeLogoutRequest(slo, name)
+	early.Signature, early.IssueInstant = nil, w.Now().Add(4*time.Minute)
+	send("one from the future", redirectOf(t, wi, early, ""), "clock")
+	endless, _ := wi.sp.MakeLogoutRequest(slo, name)
+	endless.Signature = nil
+	send("an endless RelayState", redirectOf(t, wi, endless, strings.Repeat("a", 1025)), "RelayState")
+	register(w, "wiki", wi.settings())
+	deaf, _ := wi.sp.MakeLogoutRequest(slo, name)
+	deaf.Signature = nil
+	send("an application without a logout", redirectOf(t, wi, deaf, ""), "No address is registered")
+	wi.withLogout("wiki")
 	unknown, _ := wi.sp.MakeLogoutRequest(slo, "nobody")
 	unknown.Signature = nil
 	send("somebody unknown", redirectOf(t, wi, unknown, ""), "")
@@ -140,7 +155,11 @@ func TestNobodyElseSignsOut(t *testing.T) {
 func signQuery(t *testing.T, wi *wiki, u *url.URL) string {
 	t.Helper()
 	q := u.Query()
-	text := "SAMLRequest=" + url.QueryEscape(q.Get("SAMLRequest"))
+	name := "SAMLRequest"
+	if q.Has("SAMLResponse") {
+		name = "SAMLResponse"
+	}
+	text := name + "=" + url.QueryEscape(q.Get(name))
 	if relay := q.Get("RelayState"); relay != "" {
 		text += "&RelayState=" + url.QueryEscape(relay)
 	}

@@ -170,7 +170,7 @@ func (d *signOuts) loggedOut(w http.ResponseWriter, r *http.Request, in message.
 		d.refuse(w, r, from, err)
 		return
 	}
-	code, err := d.requests.Seal(Protocol, answered{response.InResponseTo, response.Code == message.Success})
+	code, err := d.requests.Seal(answeredKind, answered{response.InResponseTo, response.Code == message.Success})
 	if err != nil {
 		d.unavailable(w, r, err)
 		return
@@ -183,7 +183,7 @@ func (d *signOuts) onward(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	var l leaving
 	if code := r.URL.Query().Get("begin"); code != "" {
-		if err := d.requests.Open(Protocol, code, &l); err != nil {
+		if err := d.requests.Open(leavingKind, code, &l); err != nil {
 			d.refuse(w, r, nil, err)
 			return
 		}
@@ -192,7 +192,7 @@ func (d *signOuts) onward(w http.ResponseWriter, r *http.Request) {
 	}
 	var a answered
 	held := r.CookiesNamed(way)
-	if len(held) != 1 || d.requests.Open(Protocol, held[0].Value, &l) != nil || d.requests.Open(Protocol, r.URL.Query().Get("answer"), &a) != nil || a.ID == "" || a.ID != l.Waits {
+	if len(held) != 1 || d.requests.Open(leavingKind, held[0].Value, &l) != nil || d.requests.Open(answeredKind, r.URL.Query().Get("answer"), &a) != nil || a.ID == "" || a.ID != l.Waits {
 		d.refuse(w, r, nil, participant.ErrStray)
 		return
 	}
@@ -291,7 +291,7 @@ func (d *signOuts) tell(w http.ResponseWriter, r *http.Request, to *party, o mes
 func (d *signOuts) keepWay(w http.ResponseWriter, l *leaving) {
 	c := &http.Cookie{Name: way, Path: onwardPath, HttpOnly: true, Secure: d.public.Scheme == "https", SameSite: http.SameSiteLaxMode, MaxAge: -1}
 	if l != nil {
-		if code, err := d.requests.Seal(Protocol, l); err == nil {
+		if code, err := d.requests.Seal(leavingKind, l); err == nil {
 			c.Value, c.MaxAge = code, int(wayLife/time.Second)
 		}
 	}
@@ -305,7 +305,7 @@ func (d *signOuts) left(ctx context.Context, number string) (string, error) {
 	if err != nil || len(all) == 0 {
 		return "", err
 	}
-	code, err := d.requests.Seal(Protocol, leaving{Sessions: []string{number}})
+	code, err := d.requests.Seal(leavingKind, leaving{Sessions: []string{number}})
 	if err != nil {
 		return "", err
 	}

@@ -36,6 +36,14 @@ func (d *provider) byForm(w http.ResponseWriter, r *http.Request) {
 	d.take(w, r, in, err)
 }
 
+// The kinds of what travels sealed, so that none is read as another: a sign-out as a request
+// would be answered at no address.
+const (
+	askedKind    = Protocol + " request"
+	leavingKind  = Protocol + " sign-out"
+	answeredKind = Protocol + " sign-out answer"
+)
+
 // asked is a request that is under way, as it travels sealed.
 type asked struct {
 	App  string `json:"a"`
@@ -76,7 +84,7 @@ func (d *provider) take(w http.ResponseWriter, r *http.Request, in message.Incom
 
 // send sends the browser on with a request.
 func (d *provider) send(w http.ResponseWriter, r *http.Request, a asked) {
-	code, err := d.requests.Seal(Protocol, a)
+	code, err := d.requests.Seal(askedKind, a)
 	if err != nil {
 		d.refuse(w, r, nil, err)
 		return
@@ -121,7 +129,7 @@ func (d *provider) check(from *party, request message.AuthnRequest, relay string
 func (d *provider) goOn(w http.ResponseWriter, r *http.Request) {
 	private(w)
 	var a asked
-	if err := d.requests.Open(Protocol, r.URL.Query().Get("request"), &a); err != nil {
+	if err := d.requests.Open(askedKind, r.URL.Query().Get("request"), &a); err != nil {
 		d.refuse(w, r, nil, err)
 		return
 	}
