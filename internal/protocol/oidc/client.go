@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
+	"countersign/internal/jws"
 	"countersign/internal/protocol"
 )
 
@@ -91,7 +92,7 @@ func (s Settings) keys() ([]jose.JSONWebKey, error) {
 		if !k.IsPublic() {
 			return nil, failure.New(failure.Invalid, "One of the keys is no public key. Paste the public half; the private one stays with the client.")
 		}
-		if keyAlgorithms(k) == nil {
+		if jws.KeyAlgorithms(k) == nil {
 			return nil, failure.New(failure.Invalid, "A client's key is EC on P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits at least.")
 		}
 		out = append(out, k)

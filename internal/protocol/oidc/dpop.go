@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"countersign/internal/jws"
 	"countersign/internal/ticket"
 )
 
@@ -77,7 +78,7 @@ func proofAlgorithmNames() (out []string) {
 // readProof verifies a proof by the key that it brings itself: nobody is known by it, and only
 // whoever has the key can make another one.
 func readProof(text string, strict bool) (proof, bool) {
-	if len(text) > statementMost || strings.Count(text, ".") != 2 {
+	if len(text) > jws.Most || strings.Count(text, ".") != 2 {
 		return proof{}, false
 	}
 	algorithms := proofAlgorithms()
@@ -90,7 +91,7 @@ func readProof(text string, strict bool) (proof, bool) {
 	}
 	header := signed.Signatures[0].Protected
 	k := header.JSONWebKey
-	if k == nil || !k.Valid() || !k.IsPublic() || header.ExtraHeaders["typ"] != proofType || !slices.Contains(keyAlgorithms(*k), jose.SignatureAlgorithm(header.Algorithm)) {
+	if k == nil || !k.Valid() || !k.IsPublic() || header.ExtraHeaders["typ"] != proofType || !slices.Contains(jws.KeyAlgorithms(*k), jose.SignatureAlgorithm(header.Algorithm)) {
 		return proof{}, false
 	}
 	if r, ok := k.Key.(*rsa.PublicKey); ok && r.N.BitLen() > proofKeyMost {
@@ -111,7 +112,7 @@ func parseProof(plain []byte, k *jose.JSONWebKey) (proof, bool) {
 	if json.Unmarshal(plain, &wire) != nil || wire.Iat == nil || wire.Jti == "" || len(wire.Jti) > 256 {
 		return proof{}, false
 	}
-	issued, ok := seconds(wire.Iat)
+	issued, ok := jws.Seconds(wire.Iat)
 	if !ok {
 		return proof{}, false
 	}
@@ -122,7 +123,7 @@ func parseProof(plain []byte, k *jose.JSONWebKey) (proof, bool) {
 // isAbout reports whether a proof is for a request of this method to an address of ours, made
 // now, with this access token if there is one.
 func (pr proof) isAbout(method, address, token string, now time.Time) bool {
-	if pr.method != method || !sameAddress(pr.uri, address) || pr.issued.After(now.Add(skew)) || now.Sub(pr.issued) > proofLife+skew {
+	if pr.method != method || !sameAddress(pr.uri, address) || pr.issued.After(now.Add(jws.Skew)) || now.Sub(pr.issued) > proofLife+jws.Skew {
 		return false
 	}
 	return token == "" || subtle.ConstantTimeCompare([]byte(pr.token), []byte(tokenHash(token))) == 1
@@ -175,7 +176,7 @@ func (p *desk) possessed(w http.ResponseWriter, r *http.Request, c client, token
 			return "", errNonce, nil
 		}
 	}
-	first, err := p.grants.UseOnce(r.Context(), "dpop", pr.key, pr.id, pr.issued.Add(proofLife+skew))
+	first, err := p.grants.UseOnce(r.Context(), "dpop", pr.key, pr.id, pr.issued.Add(proofLife+jws.Skew))
 	if err != nil || !first {
 		return "", errProof, err
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"countersign/internal/jws"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -128,7 +129,7 @@ func TestProofs(t *testing.T) {
 		"no iat":                       {made(t, jose.ES256, ec, proofType, true, without("iat")), false, false},
 		"iat as a text":                {made(t, jose.ES256, ec, proofType, true, with("iat", "1700000000")), false, false},
 		"iat of no age":                {made(t, jose.ES256, ec, proofType, true, with("iat", 1e300)), false, false},
-		"huge":                         {made(t, jose.ES256, ec, proofType, true, with("more", strings.Repeat("m", statementMost))), false, false},
+		"huge":                         {made(t, jose.ES256, ec, proofType, true, with("more", strings.Repeat("m", jws.Most))), false, false},
 		"encrypted":                    {good + ".x.y", false, false},
 		"as JSON":                      {`{"payload":"` + all[1] + `","protected":"` + all[0] + `","signature":"` + all[2] + `"}`, false, false},
 		"two":                          {good + "," + good, false, false},
@@ -202,9 +203,9 @@ func TestProofsAreForARequest(t *testing.T) {
 		"no token's hash":          {func(p *proof) { p.token = "" }, "token", false},
 		"the token for its hash":   {func(p *proof) { p.token = "token" }, "token", false},
 		"a minute ago":             {func(p *proof) { p.issued = now.Add(-time.Minute) }, "token", true},
-		"too long ago":             {func(p *proof) { p.issued = now.Add(-proofLife - skew - time.Second) }, "token", false},
-		"by a clock that is ahead": {func(p *proof) { p.issued = now.Add(skew) }, "token", true},
-		"from tomorrow":            {func(p *proof) { p.issued = now.Add(skew + time.Second) }, "token", false},
+		"too long ago":             {func(p *proof) { p.issued = now.Add(-proofLife - jws.Skew - time.Second) }, "token", false},
+		"by a clock that is ahead": {func(p *proof) { p.issued = now.Add(jws.Skew) }, "token", true},
+		"from tomorrow":            {func(p *proof) { p.issued = now.Add(jws.Skew + time.Second) }, "token", false},
 	} {
 		p := good
 		c.change(&p)

@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"countersign/internal/assurance"
+	"countersign/internal/jws"
 	"countersign/internal/oauth"
 )
 
@@ -128,40 +129,6 @@ func TestAKeySignsByItsAlgorithm(t *testing.T) {
 	}
 }
 
-// What a client signs ends within ten minutes and has begun, give or take half a minute, and was
-// not made to be good for longer.
-func TestWhenAStatementIsGood(t *testing.T) {
-	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	in := func(d time.Duration) time.Time { return now.Add(d) }
-	for name, c := range map[string]struct {
-		s    statement
-		want bool
-	}{
-		"for a minute":                   {statement{Expires: in(time.Minute)}, true},
-		"over within the skew":           {statement{Expires: in(-29 * time.Second)}, true},
-		"over":                           {statement{Expires: in(-30 * time.Second)}, false},
-		"for ten minutes":                {statement{Expires: in(10 * time.Minute)}, true},
-		"for longer":                     {statement{Expires: in(10*time.Minute + 30*time.Second)}, false},
-		"begins within the skew":         {statement{Expires: in(time.Minute), Before: in(30 * time.Second)}, true},
-		"begins later":                   {statement{Expires: in(time.Minute), Before: in(31 * time.Second)}, false},
-		"made within the skew":           {statement{Expires: in(time.Minute), Issued: in(30 * time.Second)}, true},
-		"made later":                     {statement{Expires: in(time.Minute), Issued: in(31 * time.Second)}, false},
-		"made for ten minutes":           {statement{Expires: in(-20 * time.Second), Issued: in(-10*time.Minute - 20*time.Second)}, true},
-		"made long ago, for an hour":     {statement{Expires: in(time.Minute), Issued: in(-time.Hour)}, false},
-		"made long ago, and within skew": {statement{Expires: in(time.Minute), Issued: in(-10*time.Minute - 29*time.Second)}, true},
-		"made a moment longer ago":       {statement{Expires: in(time.Minute), Issued: in(-10*time.Minute - 30*time.Second)}, false},
-	} {
-		if got := c.s.current(now); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	for text, want := range map[string]bool{`{"iss":"wiki","aud":"x","exp":2000000000}`: true, `{"iss":"wiki","aud":"x"}`: false, `{"iss":"wiki","aud":"x","exp":null}`: false, `{"iss":"wiki","exp":2000000000}`: false} {
-		if _, ok := parseStatement([]byte(text)); ok != want {
-			t.Errorf("%s: %v", text, ok)
-		}
-	}
-}
-
 // What is kept of a pushed request is what was asked, in the name of the client that proved itself,
 // and nothing by which it did.
 func TestWhatIsKeptOfAPushedRequest(t *testing.T) {
@@ -215,9 +182,9 @@ func TestWhatIsInASignedRequest(t *testing.T) {
 		"one that was begun": {map[string]any{resumed: "x"}, false},
 		"another client":     {map[string]any{"client_id": "evil"}, false},
 	} {
-		s := statement{all: map[string]any{"client_id": "wiki"}}
-		maps.Copy(s.all, c.more)
-		if _, err := s.params(of); (err == nil) != c.want {
+		s := jws.Statement{All: map[string]any{"client_id": "wiki"}}
+		maps.Copy(s.All, c.more)
+		if _, err := paramsOf(s, of); (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"countersign/internal/failure"
+	"countersign/internal/jws"
 )
 
 // requestType is the typ of a signed request (RFC 9101 section 10.8).
@@ -40,11 +41,11 @@ var errRequestObject = refused("bad-request-object", "The application's request 
 // opened are the parameters of a signed request of this client.
 func (c common) opened(r *http.Request, of client, text string) (params, error) {
 	s, ok := of.read(text, requestType)
-	if !ok || s.Issuer != of.ClientID || !s.isFor(c.issuer()) || !s.current(c.now()) || of.Profile == FAPI2 && s.Before.IsZero() {
+	if !ok || s.Issuer != of.ClientID || !s.IsFor(c.issuer()) || !s.Current(c.now()) || of.Profile == FAPI2 && s.Before.IsZero() {
 		return nil, errRequestObject
 	}
 	if s.ID != "" {
-		first, err := c.grants.UseOnce(r.Context(), "request", of.ClientID, s.ID, s.Expires.Add(skew))
+		first, err := c.grants.UseOnce(r.Context(), "request", of.ClientID, s.ID, s.Expires.Add(jws.Skew))
 		if err != nil {
 			return nil, err
 		}
@@ -52,13 +53,13 @@ func (c common) opened(r *http.Request, of client, text string) (params, error) 
 			return nil, errRequestObject
 		}
 	}
-	return s.params(of)
+	return paramsOf(s, of)
 }
 
 // params are the parameters in a statement. A request in a request is none (RFC 9101 section 4).
-func (s statement) params(of client) (params, error) {
+func paramsOf(s jws.Statement, of client) (params, error) {
 	out := params{}
-	for name, value := range s.all {
+	for name, value := range s.All {
 		switch name {
 		case "iss", "aud", "exp", "nbf", "iat", "jti", "sub":
 			continue

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"countersign/internal/jws"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -90,10 +91,10 @@ func (p *desk) asserted(r *http.Request, c client, v params) (bool, error) {
 		return false, nil
 	}
 	s, ok := c.read(v["client_assertion"], "client-authentication+jwt")
-	if !ok || s.Issuer != c.ClientID || s.Subject != c.ClientID || s.ID == "" || !s.current(p.now()) || !s.isFor(p.names(r, c)...) {
+	if !ok || s.Issuer != c.ClientID || s.Subject != c.ClientID || s.ID == "" || !s.Current(p.now()) || !s.IsFor(p.names(r, c)...) {
 		return false, nil
 	}
-	return p.grants.UseOnce(r.Context(), "assertion", c.ClientID, s.ID, s.Expires.Add(skew))
+	return p.grants.UseOnce(r.Context(), "assertion", c.ClientID, s.ID, s.Expires.Add(jws.Skew))
 }
 
 // names are those by which an assertion may call us: our own, and for clients that know no better
@@ -108,7 +109,7 @@ func (p *desk) names(r *http.Request, c client) []string {
 // claimed is whom an assertion says it is of. Nothing of it is believed: it says whose key is to
 // be tried.
 func claimed(text string) string {
-	if len(text) > statementMost || strings.Count(text, ".") != 2 {
+	if len(text) > jws.Most || strings.Count(text, ".") != 2 {
 		return ""
 	}
 	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512, jose.RS256, jose.EdDSA})

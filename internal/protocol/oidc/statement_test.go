@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"countersign/internal/jws"
 	"strings"
 	"testing"
 	"time"
@@ -13,15 +14,15 @@ func FuzzStatement(f *testing.F) {
 	f.Add(`{"aud":["a","b"],"exp":1e300,"nbf":-1}`)
 	f.Add(`{"exp":{}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		s, ok := parseStatement([]byte(text))
+		s, ok := jws.Parse([]byte(text))
 		if !ok {
 			return
 		}
 		if s.Expires.IsZero() || len(s.ID) > 256 {
 			t.Errorf("%q is read as %+v", text, s)
 		}
-		s.current(time.Now())
-		if v, err := s.params(client{Settings: Settings{ClientID: "wiki"}}); err == nil && v["client_id"] != "wiki" {
+		s.Current(time.Now())
+		if v, err := paramsOf(s, client{Settings: Settings{ClientID: "wiki"}}); err == nil && v["client_id"] != "wiki" {
 			t.Errorf("%q are the parameters %v", text, v)
 		}
 	})
