@@ -62,7 +62,7 @@ type commands struct {
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
 	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
 	Offline       hostCodesCommand     `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
-	Rollover      rolloverCommand      `cmd:"" group:"admin" help:"Keys that others know by a certificate, and their roll-over."`
+	Rollover      rolloverCommand      `cmd:"" group:"admin" help:"Keys by which others know what this server signed, and their roll-over."`
 	Quiet         quietCommand         `cmd:"" group:"admin" help:"Quiet hours of apps."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`

@@ -181,31 +181,31 @@ func (k *Keys) Keep(ctx context.Context) error {
 	return k.removeOld(ctx, all)
 }
 
-// Rotate makes the next key of an algorithm now. It signs after [Announced].
-func (k *Keys) Rotate(ctx context.Context, algorithm string) error {
-	if _, err := k.Signer(ctx, algorithm); err != nil {
-		return err
-	}
-	return k.make(ctx, algorithm, Announced)
-}
-
 func (k *Keys) removeOld(ctx context.Context, all []Key) error {
 	for _, key := range all {
 		if !over(all, key, k.now()) {
 			continue
 		}
 		err := k.db.Change(ctx, audit.System("keys"), func(tx *store.Tx) error {
-			if _, err := tx.Exec(ctx, `delete from signing_key where id = $1`, key.number); err != nil {
+			if err := k.remove(ctx, tx, key); err != nil {
 				return err
 			}
-			tx.Anchor(table, key.number, store.Gone)
-			tx.Announce(topic)
 			return tx.Record(audit.Entry{Event: "key.signing-removed", Outcome: audit.OK, Detail: map[string]string{"key": key.ID, "algorithm": key.Algorithm}})
 		})
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// remove deletes a key, inside a change that records it.
+func (k *Keys) remove(ctx context.Context, tx *store.Tx, key Key) error {
+	if _, err := tx.Exec(ctx, `delete from signing_key where id = $1`, key.number); err != nil {
+		return err
+	}
+	tx.Anchor(table, key.number, store.Gone)
+	tx.Announce(topic)
 	return nil
 }
 
@@ -222,21 +222,12 @@ func generate(algorithm string) (crypto.Signer, error) {
 func (k *Keys) make(ctx context.Context, algorithm string, after time.Duration) error {
 	k.one.Lock()
 	defer k.one.Unlock()
-	private, err := generate(algorithm)
+	fresh, err := generated(algorithm)
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return err
-	}
-	public, err := x509.MarshalPKIXPublicKey(private.Public())
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(public)
-	key := Key{ID: base64.RawURLEncoding.EncodeToString(sum[:12]), Algorithm: algorithm}
 	return k.db.Change(ctx, audit.System("keys"), func(tx *store.Tx) error {
+		key := fresh.key
 		key.Created = tx.Now().Truncate(time.Microsecond)
 		key.Starts = key.Created.Add(after)
 		all, err := k.read(ctx, tx)
@@ -247,16 +238,39 @@ func (k *Keys) make(ctx context.Context, algorithm string, after time.Duration) 
 			tx.Unrecorded()
 			return nil
 		}
-		if err := k.insert(ctx, tx, key, der); err != nil {
+		if err := k.insert(ctx, tx, key, fresh.der); err != nil {
 			return err
 		}
-		tx.Announce(topic)
 		return tx.Record(audit.Entry{Event: "key.signing-made", Outcome: audit.OK,
 			Detail: map[string]string{"key": key.ID, "algorithm": algorithm, "starts": key.Starts.UTC().Format(time.RFC3339)}})
 	})
 }
 
-// insert makes a row, and gives it a number that none had before.
+// Fresh is a key that was made and is not kept yet.
+type Fresh struct {
+	key Key
+	der []byte
+}
+
+// generated makes a key, named by its public half.
+func generated(algorithm string) (Fresh, error) {
+	private, err := generate(algorithm)
+	if err != nil {
+		return Fresh{}, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return Fresh{}, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		return Fresh{}, err
+	}
+	sum := sha256.Sum256(public)
+	return Fresh{Key{ID: base64.RawURLEncoding.EncodeToString(sum[:12]), Algorithm: algorithm}, der}, nil
+}
+
+// insert makes a row, and gives it a number that none had before. Every server hears of it.
 func (k *Keys) insert(ctx context.Context, tx *store.Tx, key Key, der []byte) error {
 	err := tx.QueryRow(ctx, `insert into signing_key (name, algorithm, payload, created, starts, mac) values ($1,$2,$3,$4,$5,$6) returning id`,
 		key.ID, key.Algorithm, []byte{}, store.Unix(key.Created), store.Unix(key.Starts), []byte{}).Scan(&key.number)
@@ -271,6 +285,7 @@ func (k *Keys) insert(ctx context.Context, tx *store.Tx, key Key, der []byte) er
 		return err
 	}
 	numbers.Anchor(tx, key.number, 1)
+	tx.Announce(topic)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package signingkey
 
 import (
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
+	"countersign/internal/failure"
 	"countersign/internal/keyring"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -98,21 +101,123 @@ func TestKeysAreAnnounced(t *testing.T) {
 	}
 }
 
-// Who rotates by hand announces as well.
-func TestRotateAnnounces(t *testing.T) {
-	c := &clock{time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
-	k, _ := open(t, c)
-	first, _ := signing(t, k)
-	if err := k.Rotate(t.Context(), ES256); err != nil {
+// step does one step of a roll-over by hand.
+func step(t *testing.T, db *store.DB, do func(tx *store.Tx) error) error {
+	t.Helper()
+	return db.Change(t.Context(), audit.System("test"), func(tx *store.Tx) error {
+		if err := do(tx); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "key.cert-switched", Outcome: audit.OK})
+	})
+}
+
+// announced announces the next key by hand.
+func announced(t *testing.T, k *Keys, db *store.DB) {
+	t.Helper()
+	fresh, err := k.Make(t.Context(), ES256)
+	if err != nil {
 		t.Fatal(err)
 	}
+	if err := step(t, db, func(tx *store.Tx) error { return k.AnnounceTx(t.Context(), tx, fresh) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The promise: by hand a key is announced, signs when that is said, and the former one goes when
+// that is said. The key that signs never goes, and none signs that was not announced.
+func TestKeysRollOverByHand(t *testing.T) {
+	c := &clock{time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
+	k, db := open(t, c)
+	first, _ := signing(t, k)
+	does := func(what func(*Keys, context.Context, *store.Tx, string) error) error {
+		return step(t, db, func(tx *store.Tx) error { return what(k, t.Context(), tx, ES256) })
+	}
+	if err := does((*Keys).SwitchTx); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("nothing is announced: %v", err)
+	}
+	if err := does((*Keys).RetireTx); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("one key: %v", err)
+	}
+	announced(t, k, db)
 	if signs, all := signing(t, k); signs != first || len(all) != 2 {
-		t.Errorf("%s of %v", signs, all)
+		t.Fatalf("announced: %s of %v", signs, all)
 	}
-	c.t = c.t.Add(Announced)
-	if signs, _ := signing(t, k); signs == first {
-		t.Error("the first signs still")
+	if fresh, err := k.Make(t.Context(), ES256); err != nil {
+		t.Error(err)
+	} else if err := step(t, db, func(tx *store.Tx) error { return k.AnnounceTx(t.Context(), tx, fresh) }); failure.ClassOf(err) != failure.Conflict {
+		t.Errorf("a second one is announced: %v", err)
 	}
+	c.t = c.t.Add(time.Minute)
+	if err := does((*Keys).SwitchTx); err != nil {
+		t.Fatal(err)
+	}
+	second, all := signing(t, k)
+	if second == first || len(all) != 2 {
+		t.Fatalf("switched: %s of %v", second, all)
+	}
+	if err := k.Keep(t.Context()); err != nil { // which keeps the former one for a while
+		t.Fatal(err)
+	}
+	if _, all := signing(t, k); len(all) != 2 {
+		t.Errorf("kept: %v", all)
+	}
+	if err := does((*Keys).RetireTx); err != nil {
+		t.Fatal(err)
+	}
+	if signs, all := signing(t, k); signs != second || len(all) != 1 {
+		t.Errorf("retired: %s of %v", signs, all)
+	}
+	if err := k.Inspect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Quiet(t, db)
+}
+
+// A key that was announced and is left alone signs after two days; one that is retired never does.
+func TestAnnouncedByHand(t *testing.T) {
+	for name, retired := range map[string]bool{"left alone": false, "retired": true} {
+		t.Run(name, func(t *testing.T) {
+			c := &clock{time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
+			k, db := open(t, c)
+			first, _ := signing(t, k)
+			announced(t, k, db)
+			if retired {
+				if err := step(t, db, func(tx *store.Tx) error { return k.RetireTx(t.Context(), tx, ES256) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.t = c.t.Add(Announced)
+			if signs, _ := signing(t, k); (signs == first) != retired {
+				t.Errorf("%s signs", signs)
+			}
+		})
+	}
+}
+
+// Whoever puts the row of an announced key back, after it began to sign, is found.
+func TestAnAnnouncementIsPutBack(t *testing.T) {
+	c := &clock{time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
+	k, db := open(t, c)
+	signing(t, k)
+	announced(t, k, db)
+	var name, algorithm string
+	var payload, mac []byte
+	var created, starts int64
+	if err := db.QueryRow(t.Context(), `select name, algorithm, payload, created, starts, mac from signing_key where id = 2`).Scan(&name, &algorithm, &payload, &created, &starts, &mac); err != nil {
+		t.Fatal(err)
+	}
+	if err := step(t, db, func(tx *store.Tx) error { return k.SwitchTx(t.Context(), tx, ES256) }); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Sabotage(t, db, `delete from signing_key where id = 3`)
+	storetest.Sabotage(t, db, `insert into signing_key (id, name, algorithm, payload, created, starts, mac) values (2, $1, $2, $3, $4, $5, $6)`, name, algorithm, payload, created, starts, mac)
+	k.gen.Add(1)
+	if err := k.Inspect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Alarmed(t, db, table, "2", store.Returned)
+	storetest.Alarmed(t, db, table, "3", store.Missing)
 }
 
 // Each algorithm has its own key, which signs by it; another algorithm is none.

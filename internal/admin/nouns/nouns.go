@@ -49,6 +49,7 @@ import (
 	recoveries "countersign/internal/recovery"
 	sessions "countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/signingkey"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	tokens "countersign/internal/token"
@@ -77,6 +78,7 @@ type Parts struct {
 	Recoveries     recoveries.Pieces
 	HostCodes      *hosts.Lists
 	CertKeys       *certkey.Keys
+	Signing        *signingkey.Keys
 	Sessions       *sessions.Sessions
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
@@ -152,7 +154,7 @@ func things(p Parts) []admin.Desk {
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
-			rollover.Desk(rollover.Parts{DB: p.DB, Keys: p.CertKeys}),
+			rollover.Desk(rollover.Parts{DB: p.DB, Certs: p.CertKeys, Signing: p.Signing, Now: p.Now}),
 			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})
 }
