@@ -1,10 +1,11 @@
 // Package clientaddr finds the address that a request comes from, behind trusted proxies.
 //
-// It owns the list of trusted proxies, the reading of X-Forwarded-For, and the two warnings
-// about proxies that are set up wrongly. It decides nothing and keeps nothing. Its
-// neighbours are web/challenge, which asks it for every page, and the protocols behind a
-// proxy. Its one invariant: a header counts only if a trusted proxy sent it, and the address
-// of a trusted proxy is never returned as that of a person.
+// It owns the list of trusted proxies, the reading of X-Forwarded-For and of the header in
+// which proxies hand on a client's certificate, and the two warnings about proxies that are set
+// up wrongly. It decides nothing and keeps nothing. Its neighbours are web/challenge, which
+// asks it for every page, and the protocols behind a proxy. Its one invariant: a header counts
+// only if a trusted proxy sent it, and neither the address nor the certificate of a trusted
+// proxy is ever returned as that of a person or a client.
 package clientaddr
 
 import (
@@ -22,6 +23,8 @@ type Reader struct {
 	proxies []netip.Prefix
 	now     func() time.Time
 	log     *slog.Logger
+	// certificates is the header of clients' certificates; empty for none.
+	certificates string
 
 	mu     sync.Mutex
 	warned map[warning]time.Time

@@ -16,7 +16,7 @@ import (
 func (c File) Check() error {
 	return errors.Join(
 		c.checkListen(), c.checkTimeZone(), c.checkBrand(), c.checkMetrics(), c.checkPublicURL(), c.checkDatabase(), c.checkProxies(),
-		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPush(), c.checkPasskeys(), c.checkCertificates(), c.checkEvents(),
+		c.checkRadius(), c.checkMail(), c.checkSMS(), c.checkPush(), c.checkPasskeys(), c.checkCertificates(), c.checkMutualTLS(), c.checkEvents(),
 		word("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		word("log.format", c.Log.Format, "text", "json"),
 		c.checkRecovery(time.Now()),

@@ -55,6 +55,7 @@ type File struct {
 	SMS           SMS           `yaml:"sms"`
 	Passkeys      Passkeys      `yaml:"passkeys"`
 	Certificates  Certificates  `yaml:"certificates"`
+	MutualTLS     MutualTLS     `yaml:"mutual_tls"`
 	Limits        Limits        `yaml:"limits"`
 	Push          Push          `yaml:"push"`
 	Sessions      Sessions      `yaml:"sessions"`
@@ -214,6 +215,20 @@ type CertificateAuthority struct {
 	// Attestation is a PEM file of the root certificates of manufacturers that attest the
 	// keys of cards.
 	Attestation string `yaml:"attestation"`
+}
+
+// MutualTLS is where OAuth clients show certificates of their own (RFC 8705): on a listener of
+// ours, or to a trusted proxy that hands them on in a header. Browsers are not asked for one there.
+type MutualTLS struct {
+	// PublicURL is how clients reach it, such as https://clients.example.org: another address than
+	// that of the pages, or empty where a proxy takes certificates at the pages' own.
+	PublicURL string `yaml:"public_url"`
+	// Listen is HOST:PORT; empty for no listener of ours.
+	Listen string `yaml:"listen"`
+	// TLS is the server certificate of that listener.
+	TLS TLS `yaml:"tls"`
+	// Header is what a trusted proxy puts the certificate into; empty believes none.
+	Header string `yaml:"header"`
 }
 
 // Limits are those of the engine. A limit that is left out has its default, and each has a

@@ -7,7 +7,7 @@ import (
 )
 
 // live are the settings that take effect while the server runs.
-var live = []string{"log.level", "mail.", "local_recovery.", "tls."}
+var live = []string{"log.level", "mail.", "local_recovery.", "tls.", "mutual_tls.tls."}
 
 // Changes compares two configurations and returns the changed settings that take effect
 // now, and those that need a restart, both in the order of the file.
@@ -40,6 +40,6 @@ func walk(prefix string, a, b reflect.Value, differs func(key string)) {
 // restart.
 func Live(was, is File) File {
 	out := was
-	out.Log.Level, out.Mail, out.LocalRecovery, out.TLS = is.Log.Level, is.Mail, is.LocalRecovery, is.TLS
+	out.Log.Level, out.Mail, out.LocalRecovery, out.TLS, out.MutualTLS.TLS = is.Log.Level, is.Mail, is.LocalRecovery, is.TLS, is.MutualTLS.TLS
 	return out
 }

@@ -83,6 +83,9 @@ type Description struct {
 	// ForeignPaths are prefixes of paths whose answers can reach a browser at another
 	// host's address: they make no promise of https for it (RFC 6797).
 	ForeignPaths []string
+	// CertifiedPaths are those at which programs show certificates of their own: they are served
+	// where these arrive, and nothing else is.
+	CertifiedPaths []string
 	// Keys are what it signs with that others know by a certificate.
 	Keys []certkey.Purpose
 	// Metrics are the names of the samples of [Service.Metrics], all of them and no others.
@@ -154,7 +157,9 @@ type Parts struct {
 	Clients *clientaddr.Reader
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
-	Now       func() time.Time
+	// Mutual is where programs show certificates of their own; nil for nowhere.
+	Mutual *url.URL
+	Now    func() time.Time
 	// Log receives what an administrator can mend; nil is no log. Nothing that anybody typed
 	// is written to it.
 	Log *slog.Logger

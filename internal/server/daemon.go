@@ -140,6 +140,10 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	if err != nil {
 		return err
 	}
+	mutual, err := d.mutual()
+	if err != nil {
+		return err
+	}
 	l, err := d.listen(file)
 	if err != nil {
 		return err
@@ -165,6 +169,10 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	if l.cards != nil {
 		defer cards.Close()
 		go func() { failed <- cards.ServeTLS(l.cards, "", "") }()
+	}
+	if l.mutual != nil {
+		defer mutual.Close()
+		go func() { failed <- mutual.ServeTLS(l.mutual, "", "") }()
 	}
 	go func() {
 		if server.TLSConfig != nil {

@@ -277,11 +277,12 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	clients := clientaddr.NewReader(s.Proxies, s.Now, s.Log)
+	clients.HandedOn(s.CertificateHeader)
 	l, err := look.New(look.Options{Secure: s.PublicURL.Scheme == "https", Organisation: s.Organisation, Brand: s.Brand, Kinds: in.kinds.words(), Now: s.Now, Languages: s.Languages, Log: s.Log})
 	if err != nil {
 		return err
 	}
-	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, l, clients)

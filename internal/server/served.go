@@ -20,6 +20,7 @@ type listeners struct {
 	local     net.Listener
 	counts    net.Listener                // nil for none
 	cards     net.Listener                // nil for none
+	mutual    net.Listener                // nil for none
 	protocols map[string]protocol.Sockets // by name
 }
 
@@ -44,8 +45,14 @@ func (d *daemon) listen(file config.File) (listeners, error) {
 			return listeners{}, err
 		}
 	}
+	var mutual net.Listener
+	if file.MutualTLS.Listen != "" {
+		if mutual, err = openPort("mutual_tls.listen", file.MutualTLS.Listen); err != nil {
+			return listeners{}, err
+		}
+	}
 	protocols, err := d.in.Listen(file.Sockets())
-	return listeners{pages, local, counts, cards, protocols}, err
+	return listeners{pages, local, counts, cards, mutual, protocols}, err
 }
 
 // openPort listens for connections where a setting says.
@@ -106,6 +113,7 @@ func (l *listeners) sharing(proxies []netip.Prefix) {
 		}
 	}
 	share(&l.pages, mostPages, proxies)
+	share(&l.mutual, mostPages, proxies)
 	share(&l.counts, mostCounts, nil)
 	if l.cards != nil {
 		l.cards = ShareCards(l.cards)

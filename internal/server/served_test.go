@@ -112,7 +112,7 @@ func TestEveryListenerIsShared(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		return l
 	}
-	l = listeners{pages: open(), local: open(), counts: open(), cards: open()}
+	l = listeners{pages: open(), local: open(), counts: open(), cards: open(), mutual: open()}
 	l.sharing(nil)
 	n := 0
 	for i := range v.NumField() {
@@ -125,7 +125,7 @@ func TestEveryListenerIsShared(t *testing.T) {
 		}
 		n++
 	}
-	for name, at := range map[string]net.Listener{"pages": l.pages, "counts": l.counts, "cards": l.cards} {
+	for name, at := range map[string]net.Listener{"pages": l.pages, "counts": l.counts, "cards": l.cards, "mutual": l.mutual} {
 		if h, ok := at.(*listen.Hello); ok {
 			if h.Within > 10*time.Second || h.Within == 0 {
 				t.Errorf("%s: %v to the ClientHello", name, h.Within)

@@ -40,6 +40,10 @@ type Settings struct {
 	More         []Kind        // of authenticators, beside those there are
 	Passkeys     passkey.Options
 	Cards        *Cards
+	Mutual       *url.URL // where clients show certificates of their own; nil is nowhere
+	// CertificateHeader is that in which trusted proxies hand on a client's certificate; empty
+	// believes none.
+	CertificateHeader string
 	// Languages are what people are spoken to in; nil is English and German.
 	Languages *language.Shelf
 	SMS       *notify.Gateway // nil is none
@@ -125,6 +129,10 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	}
 	s.Events = c.Events
 	warnOfPlain(c.Events, log)
+	s.CertificateHeader = c.MutualTLS.Header
+	if s.Mutual, err = mutualOf(c.MutualTLS, u); err != nil {
+		return s, err
+	}
 	s.Cards, err = cardsOf(c.Certificates, log)
 	return s, err
 }
@@ -189,7 +197,7 @@ func Check(file config.File, log *slog.Logger) error {
 	for _, pair := range []struct {
 		listens bool
 		files   config.TLS
-	}{{file.TLS.Certificate != "", file.TLS}, {file.Certificates.Listen != "", file.Certificates.TLS}} {
+	}{{file.TLS.Certificate != "", file.TLS}, {file.Certificates.Listen != "", file.Certificates.TLS}, {file.MutualTLS.Listen != "", file.MutualTLS.TLS}} {
 		if err == nil && pair.listens {
 			_, err = (&certificates{files: func() config.TLS { return pair.files }}).TLSConfig()
 		}

@@ -1,6 +1,9 @@
 package oidc
 
 import (
+	"maps"
+	"slices"
+
 	"countersign/internal/application"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
@@ -17,7 +20,7 @@ func Description() protocol.Description {
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}, nil
 		},
-		Form: form(),
+		Form: form(), CertifiedPaths: slices.Sorted(maps.Values(certifiedPaths)),
 	}
 }
 
@@ -28,16 +31,18 @@ func form() []protocol.Group {
 			{Name: "redirect_uris", Label: "Redirect URIs", Kind: protocol.Lines, Rows: 3,
 				Help: "One a line, exactly as the application writes it: https://wiki.example.org/callback. Only a resource server needs none."},
 			{Name: "authentication", Label: "How the application proves who it is", Choices: []protocol.Choice{
-				{Value: "", Text: "By a secret"}, {Value: ByKey, Text: "By a private key of its own (private_key_jwt)"}, {Value: ByNothing, Text: "Not at all: it runs on people's own machines, or in their browsers"}}},
+				{Value: "", Text: "By a secret"}, {Value: ByKey, Text: "By a private key of its own (private_key_jwt)"}, {Value: ByTLS, Text: "By a certificate of an authority (mutual TLS)"}, {Value: BySelfSigned, Text: "By a certificate of its own making (mutual TLS)"}, {Value: ByNothing, Text: "Not at all: it runs on people's own machines, or in their browsers"}}},
 			{Name: "client_secret", Label: "Client secret", Kind: protocol.Secret, Help: "32 characters at least; make one with: openssl rand -base64 32."},
 			{Name: "public_keys", Label: "Public keys", Kind: protocol.Lines, Rows: 2, Help: "Of an application that signs: each a JWK on one line. The private key stays with the application."},
+			{Name: "tls_certificates", Label: "Certificates", Kind: protocol.Lines, Rows: 3, Help: "Of an application by mutual TLS, PEM: the authority's that issues its certificate, or its own where it made it itself."},
+			{Name: "tls_name", Label: "Name in its certificate", Help: "Of an application by a certificate of an authority: dns:wiki.example.org, or dn: and its subject as openssl x509 -noout -subject -nameopt RFC2253 prints it; uri:, ip: and email: as well."},
 			{Name: "start", Label: "Where people begin", Help: "The application's own address, for people's list of applications."},
 		}},
 		{Legend: "How it asks", Folded: true, Fields: []protocol.Field{
 			{Name: "runs", Label: "Where it runs", Choices: []protocol.Choice{{Value: "", Text: "On a server, or in the browser"}, {Value: RunsNative, Text: "On people's own machines: a loopback address may have any port"}}},
 			{Name: "consent", Label: "Consent", Choices: []protocol.Choice{{Value: "", Text: "It is one of ours: nobody is asked"}, {Value: AsksConsent, Text: "It is somebody else's: people are asked what it may know"}}},
 			{Name: "requests", Label: "Its requests", Choices: []protocol.Choice{{Value: "", Text: "Come in the browser's address"}, {Value: Pushed, Text: "Must be pushed (PAR)"}, {Value: Signed, Text: "Must be signed"}}},
-			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key, pushed requests, bound tokens, strict algorithms"}}},
+			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key or certificate, pushed requests, bound tokens, strict algorithms"}}},
 		}},
 		{Legend: "What it gets", Folded: true, Fields: []protocol.Field{
 			{Name: "acr", Label: "At least", Help: "What every sign-in to it must reach, beside the policy: phr is a passkey or a smart card.", Choices: classChoices()},
@@ -46,7 +51,7 @@ func form() []protocol.Group {
 			{Name: "id_token_algorithm", Label: "Signature of ID tokens", Choices: []protocol.Choice{{Value: "", Text: "ES256"}, {Value: "RS256", Text: "RS256, for applications that know nothing newer"}}},
 			{Name: "refresh", Label: "Refresh tokens", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: WithSession, Text: "As long as the person's session"}, {Value: Offline, Text: "For days, without a session"}}},
 			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
-			{Name: "sender_constrained", Label: "Its tokens", Choices: []protocol.Choice{{Value: "", Text: "Are bound to a key where it shows one (DPoP)"}, {Value: ByDPoP, Text: "Must be bound to a key (DPoP)"}, {Value: ByDPoPNonce, Text: "Must be bound to a key, with a nonce of ours in each proof"}}},
+			{Name: "sender_constrained", Label: "Its tokens", Choices: []protocol.Choice{{Value: "", Text: "Are bound to a key where it shows one (DPoP)"}, {Value: ByDPoP, Text: "Must be bound to a key (DPoP)"}, {Value: ByDPoPNonce, Text: "Must be bound to a key, with a nonce of ours in each proof"}, {Value: ByCertificate, Text: "Must be bound to the certificate that it shows (mutual TLS)"}}},
 			{Name: "post_logout_redirect_uris", Label: "Addresses after signing out", Kind: protocol.Lines, Rows: 2, Help: "Where the application may have browsers go that sign out here: one a line, exactly as it writes them."},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},

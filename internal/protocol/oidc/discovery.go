@@ -46,8 +46,32 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"token_endpoint_auth_signing_alg_values_supported":         clientAlgorithms(),
 		"request_object_signing_alg_values_supported":              clientAlgorithms(),
 	}
+	if p.mutual != nil {
+		p.mutualMetadata(all)
+	}
 	published(w, all)
 }
+
+// mutualMetadata adds what is so where clients can show certificates (RFC 8705 sections 3.3 and 5).
+func (p *Provider) mutualMetadata(all map[string]any) {
+	for _, name := range []string{"token", "introspection", "revocation"} {
+		methods := name + "_endpoint_auth_methods_supported"
+		all[methods] = append(all[methods].([]string), "tls_client_auth", "self_signed_tls_client_auth")
+	}
+	all["tls_client_certificate_bound_access_tokens"] = true
+	if p.mutual.String() == p.public.String() {
+		return
+	}
+	aliases := map[string]string{}
+	for name, path := range certifiedPaths {
+		aliases[name] = p.mutual.JoinPath(path).String()
+	}
+	all["mtls_endpoint_aliases"] = aliases
+}
+
+// certifiedPaths are where clients show certificates, by their names in the metadata.
+var certifiedPaths = map[string]string{"token_endpoint": tokenPath, "introspection_endpoint": introspectPath, "revocation_endpoint": revokePath,
+	"pushed_authorization_request_endpoint": parPath, "userinfo_endpoint": userinfoPath}
 
 // clientAlgorithms are those by which clients may sign.
 func clientAlgorithms() []string {

@@ -167,7 +167,7 @@ func (p *desk) possessed(w http.ResponseWriter, r *http.Request, c client, token
 		return "", errProof, nil
 	}
 	pr, ok := readProof(all[0], c.Profile == FAPI2)
-	if !ok || !pr.isAbout(r.Method, p.at(r.URL.Path), token, p.now()) {
+	if !ok || !slices.ContainsFunc(p.addresses(r.URL.Path), func(at string) bool { return pr.isAbout(r.Method, at, token, p.now()) }) {
 		return "", errProof, nil
 	}
 	if c.Sender == ByDPoPNonce || pr.nonce != "" {

@@ -151,7 +151,7 @@ func (p *desk) tells(asker, of client, s shown, g signin.Grant) map[string]any {
 		all["token_type"] = tokenType(s.key)
 	}
 	if s.key != "" {
-		all["cnf"] = map[string]string{"jkt": s.key} // RFC 9449 section 6.2
+		all["cnf"] = confirmed(s.key)
 	}
 	return all
 }

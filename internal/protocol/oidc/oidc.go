@@ -18,7 +18,8 @@
 // pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
 // they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
 // it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
-// give tokens back, dpop.go how clients show the key of a token, logout.go
+// give tokens back, dpop.go how clients show the key of a token, mtls.go how they show a
+// certificate, dn.go how its name is compared, logout.go
 // how they have somebody sign out, unserved.go what administrators hear of what was refused.
 package oidc
 
@@ -44,6 +45,8 @@ type common struct {
 	notes   *notes
 	addrs   *clientaddr.Reader
 	public  *url.URL
+	// mutual is where clients show certificates; nil for nowhere.
+	mutual  *url.URL
 	tickets *ticket.Tickets
 	now     func() time.Time
 }
@@ -75,7 +78,7 @@ type desk struct {
 // New makes a Provider.
 func New(p protocol.Parts) *Provider {
 	c := common{engine: p.Engine, grants: p.Grants, clients: &register{applications: p.Applications}, notes: &notes{p.Ears, p.Log, p.Now},
-		addrs: p.Clients, public: p.PublicURL, tickets: p.Tickets, now: p.Now}
+		addrs: p.Clients, public: p.PublicURL, mutual: p.Mutual, tickets: p.Tickets, now: p.Now}
 	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
 	f := &front{c, p.Continuations, p.Pages, says, p.Method}
 	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, desk: &desk{c, says}, statements: says}
@@ -115,6 +118,15 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 func (p common) issuer() string { return strings.TrimSuffix(p.public.String(), "/") }
 
 func (p common) at(path string) string { return p.public.JoinPath(path).String() }
+
+// addresses are all by which a client may call a path of ours: also that where it shows its
+// certificate.
+func (p common) addresses(path string) []string {
+	if p.mutual == nil {
+		return []string{p.at(path)}
+	}
+	return []string{p.at(path), p.mutual.JoinPath(path).String()}
+}
 
 // source is where the browser is.
 func (p common) source(r *http.Request) netip.Addr { return p.addrs.Source(r) }

@@ -75,6 +75,8 @@ func (p *desk) authenticate(r *http.Request, v params) (client, fault, error) {
 		proved = ways == 1 && !asserts && c.secretIs(secret)
 	case ByKey:
 		proved, err = p.asserted(r, c, v)
+	case ByTLS, BySelfSigned:
+		proved = ways == 0 && p.certified(r, c)
 	case ByNothing:
 		proved = ways == 0
 	}
@@ -103,7 +105,7 @@ func (p *desk) names(r *http.Request, c client) []string {
 	if c.Profile == FAPI2 {
 		return []string{p.issuer()}
 	}
-	return []string{p.issuer(), p.at(tokenPath), p.at(r.URL.Path)}
+	return append([]string{p.issuer(), p.at(tokenPath)}, p.addresses(r.URL.Path)...)
 }
 
 // claimed is whom an assertion says it is of. Nothing of it is believed: it says whose key is to

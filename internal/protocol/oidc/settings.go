@@ -24,14 +24,20 @@ type Settings struct {
 	// PostLogout are the addresses that a browser may go to after it signed out, each compared as
 	// it is written here.
 	PostLogout []string `json:"post_logout_redirect_uris,omitempty"`
-	// Authentication is how the client proves who it is: [BySecret] unless set, [ByKey], or
-	// [ByNothing] for programs that can keep no secret.
+	// Authentication is how the client proves who it is: [BySecret] unless set, [ByKey], [ByTLS],
+	// [BySelfSigned], or [ByNothing] for programs that can keep no secret.
 	Authentication string `json:"authentication,omitempty"`
 	// Secret is for BySecret: 32 characters at least.
 	Secret string `json:"client_secret,omitempty"`
 	// Keys are the client's public keys, each a JWK (RFC 7517), for ByKey and for signed
 	// requests.
 	Keys []string `json:"public_keys,omitempty"`
+	// Certificates are PEM, in one text or line by line: for ByTLS of the authority that issues
+	// the client's certificate, for BySelfSigned the client's own.
+	Certificates []string `json:"tls_certificates,omitempty"`
+	// TLSName is the one name by which the client's certificate is known, for ByTLS (RFC 8705
+	// section 2.1.2): dn:, dns:, uri:, ip: or email:, and the name.
+	TLSName string `json:"tls_name,omitempty"`
 	// Runs is where it runs: on a server unless set, or [RunsNative].
 	Runs string `json:"runs,omitempty"`
 	// Consent is [AsksConsent] for an application of somebody else's, to which people say
@@ -55,8 +61,8 @@ type Settings struct {
 	OfflineDays int    `json:"offline_days,omitempty"`
 	// AccessMinutes is how long access tokens are good: 10 unless set, 1 to 60.
 	AccessMinutes int `json:"access_minutes,omitempty"`
-	// Sender binds its tokens to a key: [ByDPoP], [ByDPoPNonce], or where the client shows one if
-	// it is empty.
+	// Sender binds its tokens to a key: [ByDPoP], [ByDPoPNonce], [ByCertificate], or where the
+	// client shows one by DPoP if it is empty.
 	Sender string `json:"sender_constrained,omitempty"`
 	// Introspects are the client IDs of which it may ask what an access token is good for, as a
 	// resource server (RFC 7662). One that does nothing else needs no redirect URI.
@@ -151,7 +157,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects, s.checkCertificates} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -169,8 +175,8 @@ func (s Settings) checkWords() error {
 		return invalid("Consent is asked for (ask), or it is empty.")
 	case s.Requests != "" && s.Requests != Pushed && s.Requests != Signed:
 		return invalid("Requests are pushed or signed, or it is empty.")
-	case s.Sender != "" && s.Sender != ByDPoP && s.Sender != ByDPoPNonce:
-		return invalid("Tokens are bound to a key by dpop or dpop-nonce, or it is empty.")
+	case s.Sender != "" && s.Sender != ByDPoP && s.Sender != ByDPoPNonce && s.Sender != ByCertificate:
+		return invalid("Tokens are bound to a key by dpop, dpop-nonce or tls, or it is empty.")
 	case s.Requests == Signed && len(s.Keys) == 0:
 		return invalid("Signed requests need the client's public key, as a JWK.")
 	}
@@ -184,8 +190,8 @@ func (s Settings) checkProfile() error {
 		return nil
 	case s.Profile != FAPI2:
 		return invalid("The profile is fapi2, or it is empty.")
-	case s.Authentication != ByKey:
-		return invalid("A client of the FAPI 2.0 profile authenticates by a private key.")
+	case s.Authentication != ByKey && s.Authentication != ByTLS && s.Authentication != BySelfSigned:
+		return invalid("A client of the FAPI 2.0 profile authenticates by a private key, or by a certificate.")
 	case s.Algorithm != signingkey.ES256:
 		return invalid("ID tokens of the FAPI 2.0 profile are signed by ES256.")
 	case s.native():
@@ -204,8 +210,8 @@ func (s Settings) pushes() bool { return s.Requests == Pushed || s.Profile == FA
 
 func (s Settings) checkAuthentication() error {
 	switch {
-	case s.Authentication != BySecret && s.Authentication != ByKey && s.Authentication != ByNothing:
-		return invalid("A client authenticates by secret, private-key or none.")
+	case !slices.Contains([]string{BySecret, ByKey, ByTLS, BySelfSigned, ByNothing}, s.Authentication):
+		return invalid("A client authenticates by secret, private-key, tls, self-signed-tls or none.")
 	case s.Authentication == BySecret && len(s.Secret) < minSecret:
 		return invalid("The client secret has 32 characters at least; make one with: openssl rand -base64 32.")
 	case s.Authentication == BySecret && strings.ContainsFunc(s.Secret, func(r rune) bool { return r <= ' ' || r > '~' }):
@@ -259,7 +265,7 @@ func (s Settings) checkIntrospects() error {
 	case len(s.Introspects) > mostIntrospects:
 		return invalid("A resource server asks about the tokens of 100 clients at most.")
 	case len(s.Introspects) > 0 && s.Authentication == ByNothing:
-		return invalid("A resource server proves who it is, by a secret or by a private key.")
+		return invalid("A resource server proves who it is, by a secret, a private key or a certificate.")
 	}
 	for _, id := range s.Introspects {
 		if !clientIDForm.MatchString(id) {

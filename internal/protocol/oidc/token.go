@@ -38,15 +38,12 @@ func (p *desk) token(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	key, f, err := p.possessed(w, r, c, "")
-	if !f.is() && key == "" && c.binds() {
-		f = errProof
-	}
+	key, f, err := p.keyOf(w, r, c)
 	switch {
 	case err != nil:
 		p.notes.broken(w, err)
 	case f.is():
-		p.notes.miss("bad-proof", c.app, p.source(r))
+		p.notes.miss(causeOf(f), c.app, p.source(r))
 		answerFault(w, http.StatusBadRequest, f)
 	case v["grant_type"] == grantCode:
 		p.redeem(w, r, ask{client: c, params: v, key: key})
@@ -57,6 +54,14 @@ func (p *desk) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		answerFault(w, http.StatusBadRequest, fault{"unsupported_grant_type", "The grant type is authorization_code or refresh_token."})
 	}
+}
+
+// causeOf is what administrators hear of a key that was not shown.
+func causeOf(f fault) string {
+	if f == errCertificate {
+		return "no-certificate"
+	}
+	return "bad-proof"
 }
 
 // ask is what comes to the token endpoint of a client that proved who it is: with the key that it
@@ -155,9 +160,10 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, a ask, g *oauth.Giv
 	answerJSON(w, http.StatusOK, answer{AccessToken: tokens.Access, TokenType: tokenType(a.key), ExpiresIn: int64(tokens.Lasts.Seconds()), RefreshToken: tokens.Refresh, IDToken: id, Scope: strings.Join(scopes, " ")})
 }
 
-// tokenType is how a token is used: with proofs of the key that it is bound to, or alone.
+// tokenType is how a token is used: with proofs of the key that it is bound to, or alone, also with
+// the certificate that it is bound to (RFC 8705 section 3).
 func tokenType(key string) string {
-	if key != "" {
+	if _, certificate := thumbprintIn(key); key != "" && !certificate {
 		return "DPoP"
 	}
 	return "Bearer"

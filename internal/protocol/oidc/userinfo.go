@@ -54,6 +54,13 @@ func (p *desk) userinfo(w http.ResponseWriter, r *http.Request) {
 // holds has the client show that it has the key of its token (RFC 9449 section 7.1). Otherwise it
 // has answered.
 func (p *desk) holds(w http.ResponseWriter, r *http.Request, c client, key, token string) bool {
+	if _, certificate := thumbprintIn(key); certificate {
+		if !p.shows(r, key) {
+			refuseToken(w, "invalid_token")
+			return false
+		}
+		return true
+	}
 	shows, f, err := p.possessed(w, r, c, token)
 	switch {
 	case err != nil:
