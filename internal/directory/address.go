@@ -37,6 +37,7 @@ func (d *Accounts) AddMail(ctx context.Context, tx *store.Tx, id assurance.Accou
 		return err
 	}
 	tx.Announce(Topic(id))
+	a.touch(tx)
 	return d.save(ctx, tx, &a)
 }
 

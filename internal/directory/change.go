@@ -38,6 +38,7 @@ func (d *Accounts) Rename(ctx context.Context, tx *store.Tx, id assurance.Accoun
 	}
 	a.roster.retire(a.Name)
 	a.Name = name
+	a.touch(tx)
 	tx.Announce(Topic(id))
 	return a, d.save(ctx, tx, &a)
 }
@@ -66,6 +67,7 @@ func (d *Accounts) SetDisplay(ctx context.Context, tx *store.Tx, id assurance.Ac
 	if a.Display, err = d.checkDisplay(ctx, tx, display, a.Name); err != nil {
 		return Account{}, failure.At("display", err)
 	}
+	a.touch(tx)
 	tx.Announce(Topic(id))
 	return a, d.save(ctx, tx, &a)
 }
@@ -104,6 +106,7 @@ func (d *Accounts) SetMail(ctx context.Context, tx *store.Tx, id assurance.Accou
 	}
 	a.roster.moved, a.Mail = store.Unix(tx.Now()), fresh
 	a.MailMoved = store.Time(a.roster.moved)
+	a.touch(tx)
 	tx.Announce(Topic(id))
 	return a, d.save(ctx, tx, &a)
 }

@@ -89,6 +89,9 @@ type Account struct {
 	// Language is the BCP 47 tag of the language in which it is written to; empty is the
 	// installation's own.
 	Language string
+	// Changed is when a name, an address, a group, the state or the end was changed last; zero is
+	// not since it was made, or since a release that notes it.
+	Changed time.Time
 	// Groups are the names of its groups, sorted. Privileged says that one of
 	// them is.
 	Groups     []string
@@ -340,9 +343,15 @@ func (d *Accounts) Update(ctx context.Context, tx *store.Tx, a Account) error {
 	if err != nil {
 		return err
 	}
+	if now.Display != a.Display || now.State != a.State || !now.Ends.Equal(a.Ends.Truncate(time.Microsecond)) {
+		now.touch(tx)
+	}
 	now.Display, now.State, now.Used, now.Risk, now.Ends, now.Language = a.Display, a.State, a.Used, a.Risk, a.Ends.Truncate(time.Microsecond), a.Language
 	return d.save(ctx, tx, &now)
 }
+
+// touch notes that what others see of the account is changed by a transaction.
+func (a *Account) touch(tx *store.Tx) { a.Changed = tx.Now().Truncate(time.Microsecond) }
 
 // Used notes a granted sign-in, at most once an hour so that the common case
 // writes nothing. It counts nothing up: a row that is put back says that the account was

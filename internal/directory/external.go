@@ -119,6 +119,18 @@ func (e *Externals) Set(ctx context.Context, tx *store.Tx, x External, value str
 	return true, err
 }
 
+// Touch notes that what a client sees of an account was changed, though its own row was not.
+func (e *Externals) Touch(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
+	p := people{e.kept}
+	a, err := p.get(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	a.touch(tx)
+	tx.Announce(Topic(account))
+	return p.save(ctx, tx, &a)
+}
+
 func (e *Externals) insert(ctx context.Context, tx *store.Tx, x External, value string) error {
 	if value == "" {
 		return nil

@@ -22,6 +22,9 @@ type Group struct {
 	Privileged bool
 	Created    time.Time
 	Members    int
+	// Changed is when what it is called was changed or somebody left it last; zero for never, or
+	// not since a release that notes it. Who joins is noted by the membership.
+	Changed time.Time
 
 	version int64
 }
@@ -40,12 +43,12 @@ type teams struct{ kept }
 // scan reads a row of a group. With ErrTampered comes what the row says.
 func (t teams) scan(ctx context.Context, row scanner, more ...any) (Group, error) {
 	var g Group
-	var p, created int64
+	var p, created, changed int64
 	var mac []byte
-	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &g.version, &mac}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&g.ID, &g.Name, &g.Display, &p, &created, &changed, &g.version, &mac}, more...)...); err != nil {
 		return Group{}, err
 	}
-	g.Privileged, g.Created = p == 1, store.Time(created)
+	g.Privileged, g.Created, g.Changed = p == 1, store.Time(created), store.Time(changed)
 	if !t.keys.VerifyMAC(keyring.Team, g.fields(), mac) {
 		return g, t.tampered("team", g.ID, 0)
 	}
@@ -150,7 +153,7 @@ func (gs *Groups) Describe(ctx context.Context, tx *store.Tx, g Group, display s
 	}
 	g.Display = display
 	g.version++
-	n, err := tx.Exec(ctx, `update team set display = $2, version = $3, mac = $4 where id = $1 and version = $5`, g.ID, g.Display, g.version, gs.keys.MAC("team", g.fields()), g.version-1)
+	n, err := tx.Exec(ctx, `update team set display = $2, version = $3, mac = $4, changed = $6 where id = $1 and version = $5`, g.ID, g.Display, g.version, gs.keys.MAC("team", g.fields()), g.version-1, store.Unix(tx.Now()))
 	if err == nil && n == 0 {
 		return g, failure.New(failure.Conflict, "The group %q was changed meanwhile.", g.Name)
 	}
@@ -159,7 +162,7 @@ func (gs *Groups) Describe(ctx context.Context, tx *store.Tx, g Group, display s
 	return g, err
 }
 
-const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.version, t.mac`
+const groupColumns = `t.id, t.name, t.display, t.privileged, t.created, t.changed, t.version, t.mac`
 
 // Find returns the group of this name.
 func (gs *Groups) Find(ctx context.Context, r store.Reader, name string) (Group, error) {
@@ -212,6 +215,7 @@ func (gs *Groups) AddMember(ctx context.Context, tx *store.Tx, g Group, a Accoun
 	if err != nil {
 		return err
 	}
+	a.touch(tx)
 	if err := gs.save(ctx, tx, &a); err != nil {
 		return err
 	}
@@ -229,13 +233,24 @@ func (gs *Groups) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Acc
 		return err
 	}
 	tx.Announce(Topic(a.ID))
+	if err := gs.Touch(ctx, tx, g); err != nil {
+		return err
+	}
 	if a.roster.leave(g) {
+		a.touch(tx)
 		return gs.save(ctx, tx, &a)
 	}
 	if n == 0 {
 		return failure.New(failure.NotFound, "%s is not in %s.", a.Name, g.Name)
 	}
 	return nil
+}
+
+// Touch notes that something about a group was changed that its row does not have. Once for each
+// transaction is enough.
+func (gs *Groups) Touch(ctx context.Context, tx *store.Tx, g Group) error {
+	_, err := tx.Exec(ctx, `update team set changed = $2 where id = $1 and changed < $2`, g.ID, store.Unix(tx.Now()))
+	return err
 }
 
 // Members returns the accounts of a group by name, at most limit of them. An account whose

@@ -15,21 +15,21 @@ import (
 // changes what hangs from an account reads and writes.
 type people struct{ kept }
 
-const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.ends, a.language, a.version, a.roster, a.mac`
+const accountColumns = `a.id, a.name, a.display, a.kind, a.state, a.handle, a.created, a.used, a.risk, a.ends, a.language, a.changed, a.version, a.roster, a.mac`
 
 type scanner interface{ Scan(dest ...any) error }
 
 // accountRow is an account's own row, as kept: in one piece, because what a column is read
 // into is allocated by itself otherwise.
 type accountRow struct {
-	account                       Account
-	id, created, used, risk, ends int64
-	mac                           []byte
+	account                                Account
+	id, created, used, risk, ends, changed int64
+	mac                                    []byte
 }
 
 func (r *accountRow) columns() []any {
 	a := &r.account
-	return append(make([]any, 0, 22), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.ends, &a.Language, &a.version, &a.kept, &r.mac)
+	return append(make([]any, 0, 23), &r.id, &a.Name, &a.Display, &a.Kind, &a.State, &a.Handle, &r.created, &r.used, &r.risk, &r.ends, &a.Language, &r.changed, &a.version, &a.kept, &r.mac)
 }
 
 // get returns the account of this number.
@@ -60,6 +60,7 @@ func (p people) look(ctx context.Context, r store.Reader, query string, id assur
 func (p people) believe(ctx context.Context, r *accountRow) (Account, error) {
 	a := r.account
 	a.ID, a.Created, a.Used, a.Risk, a.Ends = assurance.AccountID(r.id), store.Time(r.created), store.Time(r.used), store.Time(r.risk), store.Time(r.ends)
+	a.Changed = store.Time(r.changed)
 	if !p.keys.VerifyMAC(keyring.Account, a.fields(), r.mac) {
 		return Account{}, p.tampered("account", r.id, a.ID)
 	}
@@ -106,8 +107,8 @@ func (p people) list(ctx context.Context, r store.Reader, query string, args ...
 func (p people) save(ctx context.Context, tx *store.Tx, a *Account) error {
 	old := a.version
 	a.version, a.kept = old+1, a.roster.bytes()
-	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, ends = $5, language = $6, version = $7, roster = $8, roster_mac = $9, mac = $10 where id = $11 and version = $12`,
-		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), store.Unix(a.Ends), a.Language, a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
+	n, err := tx.Exec(ctx, `update account set display = $1, state = $2, used = $3, risk = $4, ends = $5, language = $6, changed = $7, version = $8, roster = $9, roster_mac = $10, mac = $11 where id = $12 and version = $13`,
+		a.Display, a.State, store.Unix(a.Used), store.Unix(a.Risk), store.Unix(a.Ends), a.Language, store.Unix(a.Changed), a.version, a.kept, p.keys.MAC(keyring.Account, rosterFields(a.ID, a.version, a.kept)), p.keys.MAC(keyring.Account, a.fields()),
 		int64(a.ID), old)
 	if err == nil && n != 1 {
 		return failure.New(failure.Conflict, "The account was changed meanwhile; try again.")
@@ -130,16 +131,20 @@ func (a *Account) belong() {
 }
 
 // fields are what an account's MAC is over. Its end is there only where it has one or a
-// language, and its language only where it has that: a list of fewer fields is another one, so
-// that neither adding one of them to a row nor taking one away verifies.
+// language or was changed, its language only where it has that or was changed, and when it was
+// changed only where it was: a list of fewer fields is another one, so that neither adding one of
+// them to a row nor taking one away verifies.
 func (a Account) fields() *keyring.Fields {
 	f := keyring.LongFields().Int(int64(a.ID)).String(a.Name).String(a.Display).String(a.Kind).String(a.State).Bytes(a.Handle).
 		Int(store.Unix(a.Created)).Int(store.Unix(a.Used)).Int(store.Unix(a.Risk)).Int(a.version).Bytes(a.kept)
-	if !a.Ends.IsZero() || a.Language != "" {
+	if !a.Ends.IsZero() || a.Language != "" || !a.Changed.IsZero() {
 		f.Int(store.Unix(a.Ends))
 	}
-	if a.Language != "" {
+	if a.Language != "" || !a.Changed.IsZero() {
 		f.String(a.Language)
+	}
+	if !a.Changed.IsZero() {
+		f.Int(store.Unix(a.Changed))
 	}
 	return f
 }

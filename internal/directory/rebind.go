@@ -64,9 +64,9 @@ func (b *Binding) bindTeams(ctx context.Context, tx *store.Tx, _ int64) (boundPa
 	var all []Group
 	for rows.Next() {
 		var g Group
-		var p, created int64
+		var p, created, changed int64
 		var mac []byte
-		if err := rows.Scan(&g.ID, &g.Name, &g.Display, &p, &created, &g.version, &mac); err != nil {
+		if err := rows.Scan(&g.ID, &g.Name, &g.Display, &p, &created, &changed, &g.version, &mac); err != nil {
 			return boundPage{}, err
 		}
 		g.Privileged, g.Created, g.version = p == 1, store.Time(created), 1
@@ -199,9 +199,9 @@ func (b *Binding) unboundGroups(ctx context.Context, tx *store.Tx, all map[int64
 	defer rows.Close()
 	for rows.Next() {
 		var g Group
-		var account, at, p, created int64
+		var account, at, p, created, changed int64
 		var mac, teamMAC []byte
-		if err := rows.Scan(&account, &at, &mac, &g.ID, &g.Name, &g.Display, &p, &created, &g.version, &teamMAC); err != nil {
+		if err := rows.Scan(&account, &at, &mac, &g.ID, &g.Name, &g.Display, &p, &created, &changed, &g.version, &teamMAC); err != nil {
 			return err
 		}
 		u := all[account]

@@ -100,6 +100,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"alter table session drop column mac",
 		"alter table account drop column ends",
 		"alter table account drop column language",
+		"alter table account drop column changed",
+		"alter table team drop column changed",
 		"drop index notice_address",
 		"alter table notice drop column fill",
 		"drop table destination",

@@ -4,11 +4,11 @@ package admin
 // write to the database.
 var database = map[string]stored{
 	"account": {key: []string{"id"}, where: "name = 'ada'", oldWhere: "name = 'carl'", unique: "name handle",
-		covered: "id name display kind state handle created used risk ends language version roster roster_mac mac"},
+		covered: "id name display kind state handle created used risk ends language changed version roster roster_mac mac"},
 	"account_alias": {key: []string{"alias"}, where: "alias = 'ada'", oldWhere: "alias = 'gone'", covered: "alias account mac"},
 	"address": {key: []string{"account", "kind", "address"}, where: "address = 'ada@example.org'",
 		covered: "account kind address verified mac"},
-	"team":       {key: []string{"id"}, where: "name = 'staff'", oldWhere: "name = 'former'", unique: "name", covered: "id name display privileged created version mac"},
+	"team":       {key: []string{"id"}, where: "name = 'staff'", oldWhere: "name = 'former'", unique: "name", covered: "id name display privileged created version mac", harmless: map[string]string{"changed": "a provisioning client reads it, and goes by the version"}},
 	"membership": {key: []string{"account", "team"}, where: "team = (select id from team where name = 'staff')", covered: "team account created mac"},
 	"credential": {key: []string{"id"}, where: "kind = 'totp' and account = (select id from account where name = 'ada')", unique: "handle",
 		covered: "id account kind label handle traits state status quarantine version created used ended ender assigned power mac"},

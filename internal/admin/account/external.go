@@ -63,8 +63,14 @@ func (c *SetExternal) Do(ctx context.Context, a *externalDesk, g signin.Grant) (
 		if d, err = a.ids.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
-		if _, err := a.ids.set(ctx, tx, g, d, c.External); err != nil {
+		changed, err := a.ids.set(ctx, tx, g, d, c.External)
+		if err != nil {
 			return err
+		}
+		if changed { // and so the resource, as its client sees it
+			if err := a.ids.externals.Touch(ctx, tx, d.ID); err != nil {
+				return err
+			}
 		}
 		out, err = a.of(ctx, tx, d)
 		return err

@@ -102,6 +102,9 @@ func (a *desk) known(ctx context.Context, tx *store.Tx, g signin.Grant, about di
 	if client.Kind != directory.Service {
 		return failure.At("external", failure.New(failure.Refused, "Only a service account knows others by identifiers of its own; its automation key does that."))
 	}
-	_, err = a.externals.Set(ctx, tx, directory.External{Client: client.ID, Kind: directory.ExternalGroup, Subject: about.ID}, value)
+	changed, err := a.externals.Set(ctx, tx, directory.External{Client: client.ID, Kind: directory.ExternalGroup, Subject: about.ID}, value)
+	if err == nil && changed { // and so the resource, as its client sees it
+		err = a.groups.Touch(ctx, tx, about)
+	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (r rows) userResource(u userOf, now time.Time) map[string]any {
 	a := u.account
 	out := map[string]any{
 		"schemas": []string{userSchema}, "id": strconv.FormatInt(int64(a.ID), 10), "userName": a.Name, "active": u.active(now),
-		"meta": map[string]any{"resourceType": "User", "created": a.Created.UTC().Format(time.RFC3339), "location": r.at(userKind, int64(a.ID)), "version": u.version},
+		"meta": map[string]any{"resourceType": "User", "created": a.Created.UTC().Format(moment), "lastModified": later(a.Created, a.Changed).UTC().Format(moment), "location": r.at(userKind, int64(a.ID)), "version": u.version},
 	}
 	if a.Display != "" {
 		out["displayName"], out["name"] = a.Display, map[string]any{"formatted": a.Display}
@@ -101,12 +102,20 @@ func (r rows) userResource(u userOf, now time.Time) map[string]any {
 	return out
 }
 
+// moment is how times are written: with what the database has of a second, so that a change within
+// the same second is seen.
+const moment = "2006-01-02T15:04:05.999999Z07:00"
+
+// later is the last of some moments.
+func later(all ...time.Time) time.Time { return slices.MaxFunc(all, time.Time.Compare) }
+
 // groupOf is a group as a client sees it.
 type groupOf struct {
 	group    directory.Group
 	external string
 	version  string
 	members  int
+	changed  time.Time
 }
 
 func (g groupOf) display() string {
@@ -123,7 +132,7 @@ func (r rows) teamOf(ctx context.Context, from store.Reader, client assurance.Ac
 		return groupOf{}, err
 	}
 	count, newest, err := r.groups.Membership(ctx, from, g)
-	return groupOf{g, value, fmt.Sprintf(`W/"%d.%d.%d.%d"`, g.Version(), n, count, newest), count}, err
+	return groupOf{g, value, fmt.Sprintf(`W/"%d.%d.%d.%d"`, g.Version(), n, count, newest), count, later(g.Created, g.Changed, store.Time(newest))}, err
 }
 
 // mostMembers is how many members an answer shows at most.
@@ -133,7 +142,7 @@ const mostMembers = 20_000
 func (r rows) groupResource(ctx context.Context, from store.Reader, g groupOf, members bool) (map[string]any, error) {
 	out := map[string]any{
 		"schemas": []string{groupSchema}, "id": strconv.FormatInt(g.group.ID, 10), "displayName": g.display(),
-		"meta": map[string]any{"resourceType": "Group", "created": g.group.Created.UTC().Format(time.RFC3339), "location": r.at(groupKind, g.group.ID), "version": g.version},
+		"meta": map[string]any{"resourceType": "Group", "created": g.group.Created.UTC().Format(moment), "lastModified": g.changed.UTC().Format(moment), "location": r.at(groupKind, g.group.ID), "version": g.version},
 	}
 	if g.external != "" {
 		out["externalId"] = g.external

@@ -59,7 +59,7 @@ var common = []attribute{
 	one("externalId", "string", "By which identifier the client knows the resource.").exact(),
 	one("schemas", "string", "The schemas of the resource.").exact().many(),
 	one("meta", "complex", "About the resource.").with(
-		one("resourceType", "string", "").exact(), one("created", "dateTime", ""), one("location", "reference", "").exact(), one("version", "string", "").exact()).readOnly(),
+		one("resourceType", "string", "").exact(), one("created", "dateTime", ""), one("lastModified", "dateTime", ""), one("location", "reference", "").exact(), one("version", "string", "").exact()).readOnly(),
 }
 
 // userAttributes are those of people that are kept. What else a client sends of the standard's is
