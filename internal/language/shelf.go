@@ -98,3 +98,27 @@ func (s *Shelf) Pick(chosen, accept string) *Language {
 	_, i, _ := s.matcher.Match(wanted...)
 	return s.all[i]
 }
+
+// Tags are the tags of all languages, the first one's first.
+func (s *Shelf) Tags() []string {
+	var out []string
+	for _, l := range s.all {
+		out = append(out, l.Tag())
+	}
+	return out
+}
+
+// Match is the language that the first of these tags that has one asks for: of de-AT it is German.
+// It is not ok where none of them is there.
+func (s *Shelf) Match(tags []string) (*Language, bool) {
+	for _, text := range tags {
+		tag, err := language.Parse(text)
+		if err != nil {
+			continue
+		}
+		if _, i, sure := s.matcher.Match(tag); sure >= language.High {
+			return s.all[i], true
+		}
+	}
+	return s.all[0], false
+}

@@ -50,8 +50,12 @@ func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, e
 	if s.Lasts <= 0 {
 		s.Lasts = longest
 	}
+	until, err := until(ctx, gs.sessions, by, s)
+	if err != nil {
+		return "", err
+	}
 	var code string
-	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
+	err = gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
 		now := tx.Now().Truncate(time.Microsecond)
 		g := &Given{payload: payload{ID: id, Name: by.Name(), Source: by.SourceText(), Spec: s, Evidence: by.Evidence(), Code: now.Add(CodeLife)},
 			Account: by.Account(), Client: by.Application(), Session: by.Session(), Created: now, Expires: now.Add(s.Lasts)}
@@ -61,6 +65,9 @@ func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, e
 		_, err := tx.Expect(ctx, 1, `insert into oauth_grant (id, account, client, session, step, payload, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
 			g.ID, int64(g.Account), g.Client, g.Session, g.step, g.sealed, store.Unix(g.Created), store.Unix(g.Expires), g.mac)
 		if err != nil {
+			return err
+		}
+		if err := gs.waiting.joins(ctx, tx, g, until); err != nil {
 			return err
 		}
 		code = gs.token(codeKind, claim{id: id, until: g.Code})

@@ -1,6 +1,6 @@
 // Package oauth keeps what OAuth clients were given on behalf of people.
 //
-// It owns the tables oauth_grant and oauth_used. A row of oauth_grant is one time that
+// It owns the tables oauth_grant, oauth_logout and oauth_used. A row of oauth_grant is one time that
 // somebody signed in to a client (RFC 6749 calls it the authorization): first it is the code,
 // and once that is used it is all tokens that came of it, its family. The tokens themselves
 // are not stored: each is sealed and names its row, its kind and its step, so that one of ours
@@ -13,9 +13,13 @@
 // of any number of concurrent uses of one code or refresh token exactly one is answered with
 // tokens, and a second use ends all that came of the first.
 //
+// A row of oauth_logout is a client that is to be told when a session is over: it waits there from
+// the sign-in on, so that neither a restart nor a time that runs out loses it.
+//
 // Where things are: oauth.go what a row says, seal.go how rows and tokens are bound,
 // issue.go codes and tokens, active.go what the engine reads, consented.go what somebody has
-// allowed before, end.go how a family ends, used.go what clients sign and may use once, keep.go
+// allowed before, connected.go what stands, end.go how a family ends, told.go which clients are
+// to be told of the end of a session, logouts.go how they are, used.go what clients sign and may use once, keep.go
 // sweeping and inspecting.
 package oauth
 
@@ -60,11 +64,12 @@ type Grants struct {
 	sessions Sessions
 	tell     func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
 	now      func() time.Time
+	waiting  *logoutRows
 }
 
 // New makes Grants.
 func New(p Parts) *Grants {
-	return &Grants{db: p.DB, keys: p.Keys, sessions: p.Sessions, tell: p.Tell, now: p.Now}
+	return &Grants{db: p.DB, keys: p.Keys, sessions: p.Sessions, tell: p.Tell, now: p.Now, waiting: &logoutRows{p.DB, p.Keys, p.Now}}
 }
 
 const table = "oauth_grant"
@@ -98,6 +103,10 @@ type Spec struct {
 	Offline bool `json:"offline,omitempty"`
 	// Lasts is how long a family lives at the longest; zero is as long as a session can.
 	Lasts time.Duration `json:"-"`
+	// Subject is what the client calls the person, and Listens says that it is to be told when the
+	// session is over.
+	Subject string `json:"subject,omitempty"`
+	Listens bool   `json:"listens,omitempty"`
 }
 
 // payload is what is sealed. It names its row so that it cannot be moved.

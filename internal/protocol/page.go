@@ -21,6 +21,11 @@ type Page struct {
 	Form *PageForm
 	// Links are other ways on: addresses that the protocol has checked.
 	Links []PageLink
+	// Frames are addresses of applications, which the protocol has checked, that are opened unseen
+	// on the page, and Onward is where the browser goes by itself when there was time for them:
+	// the first link leads there at once. Empty is nowhere.
+	Frames []string
+	Onward string
 }
 
 // PageForm is a form of hidden values and buttons.

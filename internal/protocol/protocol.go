@@ -105,9 +105,13 @@ type Service struct {
 	// Listen opens sockets at addresses such as "127.0.0.1:1812", one at least, and serves
 	// nothing yet. An error leaves none open.
 	Listen func(addresses []string) (Sockets, error)
-	// Left returns a path of ours at which the browser goes on whose session of this number was
-	// ended at our pages, so that applications can be told; empty where none is to be.
-	Left func(ctx context.Context, session string) (string, error)
+	// Left returns a path of ours at which the browser goes on whose session of this number is
+	// ended at our pages, so that applications can be told; onward where none is to be. Onward is
+	// where the protocols before in the list want the browser next, or empty.
+	Left func(ctx context.Context, session, onward string) (string, error)
+	// Work is done beside what is served until ctx ends: it returns when what is under way is
+	// finished.
+	Work func(ctx context.Context)
 	// Metrics returns the samples that [Description.Metrics] names.
 	Metrics metrics.Source
 }
@@ -153,6 +157,8 @@ type Parts struct {
 	Method func(kind string) string
 	// Pages shows pages of ours.
 	Pages Pages
+	// Locales has pages speak a language that a client asks for.
+	Locales Locales
 	// Clients reads where a request comes from, behind the trusted proxies.
 	Clients *clientaddr.Reader
 	// PublicURL is where our own pages are.
@@ -165,6 +171,15 @@ type Parts struct {
 	Log *slog.Logger
 	// Ears hear when applications ask and what was not served; nil hears nothing.
 	Ears *Ears
+}
+
+// Locales are the languages of our pages.
+type Locales interface {
+	// Tags are the languages there are, as BCP 47 tags, the installation's own first.
+	Tags() []string
+	// Suggest has the pages of the next minutes be in the first of these languages that is there,
+	// in a browser in which nobody has chosen another one. It returns the request as it is then.
+	Suggest(w http.ResponseWriter, r *http.Request, tags []string) *http.Request
 }
 
 // Engine is what protocols ask of signin. An error is a breakdown or a refusal, and never a

@@ -16,7 +16,7 @@ import (
 func (in *Installation) openClients(now func() time.Time) {
 	in.Grants = oauth.New(oauth.Parts{DB: in.DB, Keys: in.Keys, Sessions: in.Sessions, Tell: in.tellOwner, Now: now})
 	in.Signing = signingkey.New(in.DB, in.Keys, now)
-	in.rooms = append(in.rooms, in.Grants, in.Signing)
+	in.rooms = append(in.rooms, in.Grants, oauth.NewLogouts(in.Grants), in.Signing)
 }
 
 // tellOwner tells an account's owner of something that happened to it, inside the change that

@@ -181,6 +181,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 		}
 		failed <- server.Serve(l.pages)
 	}()
+	finished := d.in.Work(ctx)
 	stopped := ServeSockets(ctx, l.protocols, func(err error) { failed <- err })
 	go d.housekeep(ctx, s)
 	go d.in.keepLooking(ctx, s.Log)
@@ -197,6 +198,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	defer done()
 	err = errors.Join(err, server.Shutdown(grace), local.Shutdown(grace))
 	<-stopped
+	<-finished
 	d.in.carriers.wait()
 	d.in.Delivery.Wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {

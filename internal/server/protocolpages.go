@@ -10,7 +10,7 @@ import (
 // protocolPages shows the pages of protocols in the look of all others.
 func protocolPages(l *look.Look) protocol.Pages {
 	return func(w http.ResponseWriter, r *http.Request, p protocol.Page) {
-		o := look.Outside{Status: p.Status, Title: p.Title, Heading: p.Heading, Sentences: p.Sentences, Points: p.Points}
+		o := look.Outside{Status: p.Status, Title: p.Title, Heading: p.Heading, Sentences: p.Sentences, Points: p.Points, Frames: p.Frames, Onward: p.Onward}
 		for _, k := range p.Links {
 			o.Links = append(o.Links, look.OutsideLink(k))
 		}

@@ -60,18 +60,32 @@ func (in *Installation) strict(set func(next http.Handler, proxies, foreign []st
 	return all
 }
 
-// left is where a browser goes on whose session was ended at our pages: to the first protocol
-// that has applications to tell; empty where none has.
-func (in *Installation) left(ctx context.Context, session string) (string, error) {
+// left is where a browser goes on whose session is ended at our pages: through each protocol that
+// has applications to tell; empty where none has.
+func (in *Installation) left(ctx context.Context, session string) (to string, err error) {
 	for _, s := range in.services {
 		if s.Left == nil {
 			continue
 		}
-		if to, err := s.Left(ctx, session); to != "" || err != nil {
-			return to, err
+		if to, err = s.Left(ctx, session, to); err != nil {
+			return "", err
 		}
 	}
-	return "", nil
+	return to, nil
+}
+
+// Work does what protocols do beside what they serve until ctx ends, and closes the channel that it
+// returns when they have finished.
+func (in *Installation) Work(ctx context.Context) (stopped <-chan struct{}) {
+	var working sync.WaitGroup
+	for _, s := range in.services {
+		if s.Work != nil {
+			working.Go(func() { s.Work(ctx) })
+		}
+	}
+	done := make(chan struct{})
+	go func() { working.Wait(); close(done) }()
+	return done
 }
 
 // ProtocolMetrics returns the sources of the protocols that measure something, by name.

@@ -207,7 +207,7 @@ func (v *Vault) clients(session string) {
 	if err != nil || step.State != signin.Granted {
 		v.T.Fatalf("%v %s, %v", step.State, step.Reason, err)
 	}
-	code, err := v.Grants.Begin(ctx, step.Grant, oauth.Spec{Redirect: "https://vpn.example.org/back", Scopes: []string{"openid"}})
+	code, err := v.Grants.Begin(ctx, step.Grant, oauth.Spec{Redirect: "https://vpn.example.org/back", Scopes: []string{"openid"}, Subject: "n4m3", Listens: true})
 	if err != nil {
 		v.T.Fatal(err)
 	}

@@ -75,6 +75,19 @@ func (b *begun) topics(account assurance.AccountID) (topics []string) {
 	return topics
 }
 
+// of are those of an account, by their numbers.
+func (b *begun) of(account assurance.AccountID) map[string]beginning {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]beginning{}
+	for _, k := range b.known {
+		if k.account == account {
+			out[k.number] = k
+		}
+	}
+	return out
+}
+
 func (b *begun) drop(id []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,7 +126,7 @@ func (e *Endings) missing(ctx context.Context, k beginning) error {
 	}
 	e.rows.report(k.number, k.account, store.Missing)
 	return e.db.Change(ctx, audit.System("watch"), func(tx *store.Tx) error {
-		if err := e.end(ctx, tx, k.number); err != nil {
+		if err := e.end(ctx, tx, k); err != nil {
 			return err
 		}
 		return tx.Record(audit.Entry{Event: "session.ended", Outcome: audit.OK, Account: int64(k.account), Reason: "missing", Detail: map[string]string{"session": k.number}})

@@ -16,6 +16,24 @@ type Endings struct {
 	db   *store.DB
 	rows *rows
 	now  func() time.Time
+	// tells is asked in the change that ends a session; nil tells nobody.
+	tells Told
+}
+
+// Told notes, in the change that ends it, that a session of a number is over, so that whoever was
+// signed in by it can be told.
+type Told func(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) error
+
+// Tells has f asked of each session that ends. It is called once, before anybody has a session.
+func (e *Endings) Tells(f Told) { e.tells = f }
+
+// tell tells of a session that ends. Those that hang from it are its own, and of one whose time
+// was over somebody else has told.
+func (e *Endings) tell(ctx context.Context, tx *store.Tx, k beginning) error {
+	if e.tells == nil || k.parent != "" || !k.expires.IsZero() && !e.now().Before(k.expires) {
+		return nil
+	}
+	return e.tells(ctx, tx, k.account, k.number)
 }
 
 // NewEndings makes the Endings of sessions.
@@ -38,7 +56,7 @@ func (e *Endings) EndTx(ctx context.Context, tx *store.Tx, account assurance.Acc
 	case r.Account != account || !r.ended.IsZero():
 		return false, nil
 	}
-	return true, e.end(ctx, tx, number)
+	return true, e.end(ctx, tx, beginning{number: number, account: account})
 }
 
 // EndAllTx ends the account's sessions but one, inside another room's change. Those whose
@@ -53,8 +71,10 @@ func (e *Endings) EndAllTx(ctx context.Context, tx *store.Tx, account assurance.
 	for _, topic := range e.rows.begun.topics(account) { // of what is remembered of one whose row was hidden
 		tx.Announce(topic)
 	}
+	hidden := e.rows.begun.of(account)
 	n := 0
 	for _, r := range all {
+		delete(hidden, r.Number)
 		switch {
 		case except != "" && r.Number == except:
 			err = e.renew(ctx, tx, r, epoch)
@@ -69,7 +89,20 @@ func (e *Endings) EndAllTx(ctx context.Context, tx *store.Tx, account assurance.
 			return 0, err
 		}
 	}
-	return n, nil
+	return n, e.endUnseen(ctx, tx, hidden, except)
+}
+
+// endUnseen tells of sessions that end with all others, and whose rows are not there.
+func (e *Endings) endUnseen(ctx context.Context, tx *store.Tx, hidden map[string]beginning, except string) error {
+	for number, k := range hidden {
+		if number == except || e.db.Over(table, number) {
+			continue
+		}
+		if err := e.tell(ctx, tx, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rows reads rows, without those that are not as they were left.
@@ -104,21 +137,22 @@ func (e *Endings) renew(ctx context.Context, tx *store.Tx, r *row, since int64) 
 }
 
 // end ends a session and those that hang from it, whatever rows there are.
-func (e *Endings) end(ctx context.Context, tx *store.Tx, number string) error {
-	all, err := e.rows.all(tx.Query(ctx, `select `+columns+` from session where (number = $1 or parent = $1) and ended = 0`, number))
+func (e *Endings) end(ctx context.Context, tx *store.Tx, k beginning) error {
+	all, err := e.rows.all(tx.Query(ctx, `select `+columns+` from session where (number = $1 or parent = $1) and ended = 0`, k.number))
 	if err != nil {
 		return err
 	}
 	there := false
 	for _, r := range all {
-		there = there || r.Number == number
+		there = there || r.Number == k.number
 		if err := e.endRow(ctx, tx, r); err != nil {
 			return err
 		}
 	}
 	if !there {
-		tx.Announce(Topic(number))
-		tx.End(table, number, e.now().Add(longest))
+		tx.Announce(Topic(k.number))
+		tx.End(table, k.number, e.now().Add(longest))
+		return e.tell(ctx, tx, k)
 	}
 	return nil
 }
@@ -128,8 +162,10 @@ func (e *Endings) endRow(ctx context.Context, tx *store.Tx, r *row) error {
 	tx.End(table, r.Number, r.expires)
 	r.ended = e.now()
 	e.rows.bind(r)
-	_, err := tx.Exec(ctx, `update session set ended = $2, mac = $3 where id = $1`, r.id, store.Unix(r.ended), r.mac)
-	return err
+	if _, err := tx.Exec(ctx, `update session set ended = $2, mac = $3 where id = $1`, r.id, store.Unix(r.ended), r.mac); err != nil {
+		return err
+	}
+	return e.tell(ctx, tx, beginning{number: r.Number, parent: r.Parent, account: r.Account, expires: r.expires})
 }
 
 // End ends one session of an account, as this actor, for this reason. One that
@@ -211,5 +247,5 @@ func (e *Endings) endHidden(ctx context.Context, tx *store.Tx, secret string) er
 	if err != nil || r == nil {
 		return err
 	}
-	return e.end(ctx, tx, r.Number)
+	return e.end(ctx, tx, beginning{number: r.Number, parent: r.Parent, account: r.Account})
 }

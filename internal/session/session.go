@@ -197,7 +197,7 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 		case err != nil:
 			return err
 		case old.Account != g.Account() || old.Host != "":
-			if err := s.endings.end(ctx, tx, old.Number); err != nil {
+			if err := s.endings.end(ctx, tx, beginning{number: old.Number, parent: old.Parent, account: old.Account}); err != nil {
 				return err
 			}
 			old = nil

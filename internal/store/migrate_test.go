@@ -113,6 +113,7 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table signing_key",
 		"drop table oauth_grant",
 		"drop table oauth_used",
+		"drop table oauth_logout",
 		"drop table external_id",
 		"drop index address_mail",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one

@@ -41,6 +41,7 @@ var chores = map[string][]string{
 	"spent":            {"delete"}, // by age only, see below
 	"participant":      {"delete"},
 	"oauth_grant":      {"delete"},           // by age only, see below
+	"oauth_logout":     {"update", "delete"}, // to queue one is a change; whom it is about is sealed
 	"oauth_used":       {"insert", "delete"}, // it only says no; a row that has expired is nothing
 	"session":          {"delete", "update"}, // an update of seen with its MAC only, see below
 }

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/attack"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
+	"countersign/internal/oauth"
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -81,6 +82,17 @@ var wearsOn = map[string]func(v *servertest.Vault){
 	},
 	"oauth_grant": func(v *servertest.Vault) {
 		if err := v.Grants.End(context.Background(), audit.System("test"), v.Given, "test"); err != nil {
+			v.T.Fatal(err)
+		}
+	},
+	"oauth_logout": func(v *servertest.Vault) {
+		err := v.DB.Change(context.Background(), audit.System("test"), func(tx *store.Tx) error {
+			if err := oauth.NewConnections(v.Grants).SessionEndedTx(context.Background(), tx, v.Given.Account, v.Given.Session); err != nil {
+				return err
+			}
+			return tx.Record(audit.Entry{Event: "session.ended", Outcome: audit.OK})
+		})
+		if err != nil {
 			v.T.Fatal(err)
 		}
 	},

@@ -51,6 +51,8 @@ var database = map[string]stored{
 	"signing_key": {key: []string{"id"}, unique: "name", covered: "id name algorithm payload created starts mac"},
 	"oauth_grant": {key: []string{"id"}, covered: "id account client session step payload created expires ended mac",
 		removed: "somebody has to sign in again"},
+	"oauth_logout": {key: []string{"id"}, covered: "id account client session due tries expires payload mac",
+		removed: "while the session stands, it is written anew when that ends; afterwards an application is not told of a sign-out, and finds out when it asks"},
 	"oauth_used": {key: []string{"name"}, harmless: map[string]string{
 		"name":    "what a client signed is good once more, for the minutes that it lives and for whoever has it, and it travels by TLS to us alone",
 		"expires": "it says only when a row may be forgotten",

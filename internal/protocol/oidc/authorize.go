@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/assurance"
@@ -76,6 +77,7 @@ func (p *front) proceed(w http.ResponseWriter, r *http.Request, pending pending)
 	if !ok {
 		return
 	}
+	r = p.suggested(w, r, pending.Params)
 	f := q.understand(pending.Params)
 	if !f.is() {
 		f = q.client.demands(pending)
@@ -88,6 +90,19 @@ func (p *front) proceed(w http.ResponseWriter, r *http.Request, pending pending)
 		return
 	}
 	p.decide(w, r, q, pending)
+}
+
+// mostLocales bounds how many languages of a request are looked at.
+const mostLocales = 10
+
+// suggested has our pages be in a language that the client asks for (OpenID Connect Core section
+// 3.1.2.1, ui_locales), where it is there and the person has chosen none.
+func (p *front) suggested(w http.ResponseWriter, r *http.Request, v params) *http.Request {
+	tags := strings.Fields(v["ui_locales"])
+	if len(tags) == 0 {
+		return r
+	}
+	return p.locales.Suggest(w, r, tags[:min(len(tags), mostLocales)])
 }
 
 // address finds the client and whether its answer may go where it says. Otherwise it has
@@ -198,7 +213,7 @@ func used(methods, amr []string) bool {
 func (p *front) give(w http.ResponseWriter, r *http.Request, q request, wish wish, g signin.Grant) {
 	code, err := p.grants.Begin(r.Context(), g, oauth.Spec{Redirect: q.redirect, Challenge: q.challenge, Key: q.key, Scopes: q.scopes, Nonce: q.nonce,
 		Wanted: wish.wanted, Raise: wish.raise, Since: wish.since, IDClaims: q.idClaims, UserClaims: q.userClaims,
-		Offline: slices.Contains(q.scopes, scopeOffline), Lasts: q.lasts()})
+		Offline: slices.Contains(q.scopes, scopeOffline), Lasts: q.lasts(), Subject: subject(g), Listens: q.client.BackChannel != ""})
 	if err != nil {
 		p.notes.fails(err)
 		p.refuse(w, r, q, errUnavailable)

@@ -41,6 +41,16 @@ func (r *register) of(ctx context.Context, id string) (c client, ok bool, err er
 	return c, ok, nil
 }
 
+// named finds a client by its application.
+func (r *register) named(ctx context.Context, app string) (c client, ok bool, err error) {
+	t, err := r.table(ctx)
+	if err != nil {
+		return client{}, false, err
+	}
+	c, ok = t.byName[app]
+	return c, ok, nil
+}
+
 // table is who may ask, as it was read last.
 type table struct {
 	changed uint64

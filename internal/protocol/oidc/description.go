@@ -15,7 +15,8 @@ func Description() protocol.Description {
 		Name: Protocol, Way: "by OpenID Connect", Document: "oidc.md", Plays: prompt.Browser,
 		CheckSettings: CheckSettings, Start: Start, Clash: Clash, Guides: guides(), Test: test,
 		Open: func(p protocol.Parts) (protocol.Service, error) {
-			return protocol.Service{Handle: New(p).Handle}, nil
+			provider := New(p)
+			return protocol.Service{Handle: provider.Handle, Left: provider.exit.onward, Work: provider.herald.work}, nil
 		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}, nil
@@ -53,6 +54,9 @@ func form() []protocol.Group {
 			{Name: "offline_days", Label: "Days", Kind: protocol.Number, Help: "1 to 90, for refresh tokens without a session."},
 			{Name: "sender_constrained", Label: "Its tokens", Choices: []protocol.Choice{{Value: "", Text: "Are bound to a key where it shows one (DPoP)"}, {Value: ByDPoP, Text: "Must be bound to a key (DPoP)"}, {Value: ByDPoPNonce, Text: "Must be bound to a key, with a nonce of ours in each proof"}, {Value: ByCertificate, Text: "Must be bound to the certificate that it shows (mutual TLS)"}}},
 			{Name: "post_logout_redirect_uris", Label: "Addresses after signing out", Kind: protocol.Lines, Rows: 2, Help: "Where the application may have browsers go that sign out here: one a line, exactly as it writes them."},
+			{Name: "backchannel_logout_uri", Label: "Address for back-channel logout", Help: "Where Countersign itself tells the application that somebody's session is over, such as https://wiki.example.org/backchannel-logout."},
+			{Name: "inside", Label: "Places inside", Kind: protocol.Words, Help: "Your networks, addresses or hosts in which that address may be, such as 10.0.0.0/24. Without them only public addresses are told."},
+			{Name: "frontchannel_logout_uri", Label: "Address for front-channel logout", Help: "Where the browser of whoever signs out goes in a frame. It has the host of a redirect URI. Use the other one where the application has both."},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},

@@ -31,6 +31,10 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"authorization_response_iss_parameter_supported":           true, // RFC 9207
 		"request_parameter_supported":                              true,
 		"request_uri_parameter_supported":                          false,
+		"backchannel_logout_supported":                             true, // always with sid
+		"backchannel_logout_session_supported":                     true,
+		"frontchannel_logout_supported":                            true,
+		"frontchannel_logout_session_supported":                    true,
 		"end_session_endpoint":                                     p.at(logoutPath),
 		"dpop_signing_alg_values_supported":                        proofAlgorithmNames(),
 		"introspection_endpoint":                                   p.at(introspectPath),
@@ -42,7 +46,7 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"revocation_endpoint_auth_signing_alg_values_supported":    clientAlgorithms(),
 		"pushed_authorization_request_endpoint":                    p.at(parPath),
 		"prompt_values_supported":                                  slices.Clone(promptsKnown),
-		"ui_locales_supported":                                     []string{"en", "de"},
+		"ui_locales_supported":                                     p.locales.Tags(),
 		"token_endpoint_auth_signing_alg_values_supported":         clientAlgorithms(),
 		"request_object_signing_alg_values_supported":              clientAlgorithms(),
 	}

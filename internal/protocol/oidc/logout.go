@@ -55,7 +55,7 @@ func (p *exit) logout(w http.ResponseWriter, r *http.Request) {
 		p.refuseError(w, r, err)
 		return
 	}
-	p.leave(w, r, l)
+	p.leave(w, p.suggested(w, r, v), l)
 }
 
 // logoutPosted takes the same by a form.
@@ -154,7 +154,7 @@ func (p *exit) leave(w http.ResponseWriter, r *http.Request, l leaving) {
 	held, err := p.sessions.Active(r.Context(), secret)
 	switch {
 	case secret == "" || failure.ClassOf(err) == failure.Refused: // it is over already
-		p.left(w, r, l)
+		p.left(w, r, l, nil)
 		return
 	case err != nil:
 		p.notes.fails(err)
@@ -166,14 +166,18 @@ func (p *exit) leave(w http.ResponseWriter, r *http.Request, l leaving) {
 		p.askLeaving(w, r, l)
 		return
 	}
-	if err := p.endings.SignOut(r.Context(), secret); err != nil {
+	frames, err := p.frames(r.Context(), held.Account, held.Number)
+	if err == nil {
+		err = p.endings.SignOut(r.Context(), secret)
+	}
+	if err != nil {
 		p.notes.fails(err)
 		p.pages.Unavailable(w, r)
 		return
 	}
 	secure := p.public.Scheme == "https"
 	http.SetCookie(w, &http.Cookie{Name: session.Cookie(secure), Path: "/", MaxAge: -1, Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	p.left(w, r, l)
+	p.left(w, r, l, frames)
 }
 
 // askLeaving asks whoever is signed in whether they want that.
@@ -192,15 +196,16 @@ func (p *exit) askLeaving(w http.ResponseWriter, r *http.Request, l leaving) {
 		Sentences: []language.Sentence{language.Say("An application asks for it. You would be signed out of everything that you signed in to here.")}})
 }
 
-// left goes where the client wants the browser to be, or says that it is done.
-func (p *exit) left(w http.ResponseWriter, r *http.Request, l leaving) {
-	if l.To == "" {
-		p.pages(w, r, protocol.Page{Title: "Signed out", Heading: language.Say("You are signed out."), Links: []protocol.PageLink{{Href: p.at("/sign-in"), Text: language.Say("Sign in again")}}})
-		return
-	}
+// left goes where the client wants the browser to be, or says that it is done: on a page of ours
+// where applications are told in frames.
+func (p *exit) left(w http.ResponseWriter, r *http.Request, l leaving, frames []string) {
 	to := l.To
-	if l.State != "" {
+	if to != "" && l.State != "" {
 		to = addressed(to, url.Values{"state": {l.State}})
+	}
+	if to == "" || len(frames) > 0 {
+		p.signedOut(w, r, frames, to, language.Say("Back to the application"))
+		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, to, http.StatusSeeOther)

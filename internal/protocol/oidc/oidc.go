@@ -20,7 +20,8 @@
 // it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
 // give tokens back, dpop.go how clients show the key of a token, mtls.go how they show a
 // certificate, dn.go how its name is compared, logout.go
-// how they have somebody sign out, unserved.go what administrators hear of what was refused.
+// how they have somebody sign out, frontchannel.go and backchannel.go how they are told that a
+// session is over, logoutsettings.go where, unserved.go what administrators hear of what was refused.
 package oidc
 
 import (
@@ -48,6 +49,7 @@ type common struct {
 	// mutual is where clients show certificates; nil for nowhere.
 	mutual  *url.URL
 	tickets *ticket.Tickets
+	locales protocol.Locales
 	now     func() time.Time
 }
 
@@ -58,6 +60,7 @@ type Provider struct {
 	exit       *exit
 	desk       *desk
 	statements *statements
+	herald     *herald
 }
 
 // front is where browsers come.
@@ -78,10 +81,10 @@ type desk struct {
 // New makes a Provider.
 func New(p protocol.Parts) *Provider {
 	c := common{engine: p.Engine, grants: p.Grants, clients: &register{applications: p.Applications}, notes: &notes{p.Ears, p.Log, p.Now},
-		addrs: p.Clients, public: p.PublicURL, mutual: p.Mutual, tickets: p.Tickets, now: p.Now}
+		addrs: p.Clients, public: p.PublicURL, mutual: p.Mutual, tickets: p.Tickets, locales: p.Locales, now: p.Now}
 	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
 	f := &front{c, p.Continuations, p.Pages, says, p.Method}
-	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, desk: &desk{c, says}, statements: says}
+	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, desk: &desk{c, says}, statements: says, herald: newHerald(c, says)}
 }
 
 // The addresses.
@@ -105,6 +108,7 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+logoutPath, p.exit.logout)
 	mux.HandleFunc("POST "+logoutPath, p.exit.logoutPosted)
 	mux.HandleFunc("POST "+leavePath, p.exit.leaves)
+	mux.HandleFunc("GET "+framesPath, p.exit.showFrames)
 	mux.HandleFunc("POST "+parPath, p.desk.push)
 	mux.HandleFunc("POST "+tokenPath, p.desk.token)
 	mux.HandleFunc("POST "+introspectPath, p.desk.introspect)

@@ -24,6 +24,16 @@ type Settings struct {
 	// PostLogout are the addresses that a browser may go to after it signed out, each compared as
 	// it is written here.
 	PostLogout []string `json:"post_logout_redirect_uris,omitempty"`
+	// BackChannel is where the client is told by us that a session is over, and FrontChannel where
+	// the browser of whoever signs out is sent in a frame. The two booleans are the client's word
+	// that it needs to know which session: it is always told.
+	BackChannel         string `json:"backchannel_logout_uri,omitempty"`
+	BackChannelSession  bool   `json:"backchannel_logout_session_required,omitempty"`
+	FrontChannel        string `json:"frontchannel_logout_uri,omitempty"`
+	FrontChannelSession bool   `json:"frontchannel_logout_session_required,omitempty"`
+	// Inside are the networks, addresses and host names of the organisation's own at which
+	// BackChannel may be. Without them only public addresses are told.
+	Inside []string `json:"inside,omitempty"`
 	// Authentication is how the client proves who it is: [BySecret] unless set, [ByKey], [ByTLS],
 	// [BySelfSigned], or [ByNothing] for programs that can keep no secret.
 	Authentication string `json:"authentication,omitempty"`
@@ -157,7 +167,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects, s.checkCertificates} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects, s.checkCertificates, s.checkLogout} {
 		if err := check(); err != nil {
 			return err
 		}

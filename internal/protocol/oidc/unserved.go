@@ -20,6 +20,9 @@ var mends = map[string]string{
 	"bad-request-object":  "A request is not signed as it must be: by a key of the application's settings, from the client for our address, good for ten minutes at most, and not used before.",
 }
 
+// untold is what to do when a client is not told that a session is over.
+const untold = "The application was not told at its address for back-channel logout that a session is over: "
+
 // notes are what administrators hear of requests.
 type notes struct {
 	ears *protocol.Ears
@@ -37,6 +40,14 @@ func (n *notes) miss(cause, app string, source netip.Addr) {
 	worth := n.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: cause, Mend: mend, Application: app, From: source.Unmap()}, n.now())
 	if worth && n.log != nil {
 		n.log.Warn("an OpenID request was refused: "+mend, "reason", cause, "application", app, "from", source)
+	}
+}
+
+// untold tells administrators that a client was not told that a session is over. It is tried again.
+func (n *notes) untold(c client, why string) {
+	mend := untold + why + " Compare the address with the application's manual, and list it under \"inside\" if it is in your network."
+	if n.ears.Miss(protocol.Trouble{Protocol: Protocol, Cause: "logout-untold", Mend: mend, Application: c.app}, n.now()) && n.log != nil {
+		n.log.Warn("an OpenID client was not told that a session is over", "application", c.app, "why", why)
 	}
 }
 

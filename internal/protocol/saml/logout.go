@@ -298,12 +298,12 @@ func (d *signOuts) keepWay(w http.ResponseWriter, l *leaving) {
 	http.SetCookie(w, c)
 }
 
-// left is where a browser goes on whose session was ended at our own pages; empty where no
-// application was told of it.
-func (d *signOuts) left(ctx context.Context, number string) (string, error) {
+// left is where a browser goes on whose session is ended at our own pages; onward where no
+// application was told of it. It is the first of its kind, and ends at our own pages.
+func (d *signOuts) left(ctx context.Context, number, onward string) (string, error) {
 	all, err := d.participants.Of(ctx, number)
 	if err != nil || len(all) == 0 {
-		return "", err
+		return onward, err
 	}
 	code, err := d.requests.Seal(leavingKind, leaving{Sessions: []string{number}})
 	if err != nil {

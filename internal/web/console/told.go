@@ -132,6 +132,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.tokens":                     "{application} got tokens for {who}",
 	"client.refreshed":                  "{application} got new tokens for {who}",
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
+	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
 	"key.signing-made":                  "A key was made by which others verify what is said of people",
 	"key.signing-removed":               "A key by which others verified what was said of people is over",

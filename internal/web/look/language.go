@@ -19,15 +19,45 @@ const (
 	// languageLife is how long a browser keeps what was chosen: browsers keep no cookie for
 	// longer (RFC 6265bis section 5.5).
 	languageLife = 400 * 24 * time.Hour
+	// suggestedCookie keeps what an application suggested, for as long as a sign-in may take.
+	suggestedCookie = "language-suggested"
+	suggestedLife   = 15 * time.Minute
 )
 
 // Language is what this request's page is in: English where the route is, then what the person
-// chose in this browser, what the browser asks for, and the installation's own.
+// chose in this browser, what an application suggested, what the browser asks for, and the
+// installation's own.
 func (l *Look) Language(r *http.Request) *language.Language {
 	if r.Context().Value(english{}) != nil {
 		return language.English()
 	}
-	return l.Languages.Pick(l.Get(r, languageCookie), r.Header.Get("Accept-Language"))
+	chosen := l.Get(r, languageCookie)
+	if _, ok := l.Languages.By(chosen); !ok {
+		chosen = l.Get(r, suggestedCookie)
+	}
+	return l.Languages.Pick(chosen, r.Header.Get("Accept-Language"))
+}
+
+// Tags are the languages that pages can be in, the installation's own first.
+func (l *Look) Tags() []string { return l.Languages.Tags() }
+
+// Suggest has pages of the next minutes be in the first of these languages that is there, where
+// the person has chosen none in this browser. It returns the request as it is then.
+func (l *Look) Suggest(w http.ResponseWriter, r *http.Request, tags []string) *http.Request {
+	in, ok := l.Languages.Match(tags)
+	if !ok {
+		return r
+	}
+	l.Set(w, suggestedCookie, in.Tag(), suggestedLife)
+	held := r.Cookies()
+	r = r.Clone(r.Context())
+	r.Header.Del("Cookie")
+	for _, c := range append(held, &http.Cookie{Name: l.name(suggestedCookie), Value: in.Tag()}) {
+		if c.Name != l.name(suggestedCookie) || c.Value == in.Tag() && l.Get(r, suggestedCookie) == "" {
+			r.AddCookie(c)
+		}
+	}
+	return r
 }
 
 // others are the languages that the person can change to on this page.

@@ -22,6 +22,10 @@ type Outside struct {
 	Points    []language.Sentence
 	Form      *OutsideForm
 	Links     []OutsideLink
+	// Frames are addresses that are opened unseen on the page, and Onward is where a script then
+	// goes; the first link leads there, too. Both have been checked.
+	Frames []string
+	Onward string
 }
 
 // isolated are the names in a sentence, each in an element of its own, so that none turns the line.
@@ -68,15 +72,37 @@ type Button struct {
 // in the policy.
 const submits = "document.forms[0].submit()"
 
-// submitsHash is the source expression of submits (CSP Level 3 section 2.3.1).
-func submitsHash() string {
-	sum := sha256.Sum256([]byte(submits))
+// hashOf is the source expression of a script (CSP Level 3 section 2.3.1).
+func hashOf(script string) string {
+	sum := sha256.Sum256([]byte(script))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// goesOn leads to the first link once the frames of a page have loaded, and after five seconds in
+// any case. It is all of that script in outside.html.
+const goesOn = `addEventListener("load",function(){location.replace(document.querySelector("main a").href)});setTimeout(function(){location.replace(document.querySelector("main a").href)},5000)`
+
+// framing is the policy of a page with frames: it opens exactly these and no other, and what of
+// them is shown need not be for pages of ours (COEP).
+func framing(w http.ResponseWriter, policy string, o Outside) string {
+	if len(o.Frames) == 0 {
+		return policy
+	}
+	w.Header().Set("Cross-Origin-Embedder-Policy", "unsafe-none")
+	policy += "; frame-src"
+	for _, frame := range o.Frames {
+		at, _, _ := strings.Cut(frame, "?") // a policy says nothing of what follows
+		policy += " " + at
+	}
+	if o.Onward != "" {
+		policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' "+hashOf(goesOn), 1)
+	}
+	return policy
 }
 
 // ShowOutside shows the page.
 func (l *Look) ShowOutside(w http.ResponseWriter, r *http.Request, o Outside) {
-	policy := contentPolicy
+	policy := framing(w, contentPolicy, o)
 	if f := o.Form; f != nil {
 		switch {
 		case f.Anywhere:
@@ -85,7 +111,7 @@ func (l *Look) ShowOutside(w http.ResponseWriter, r *http.Request, o Outside) {
 			policy = strings.Replace(policy, "form-action 'self'", "form-action 'self' "+f.Origin, 1)
 		}
 		if f.Submits {
-			policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' "+submitsHash(), 1)
+			policy = strings.Replace(policy, "script-src 'self'", "script-src 'self' "+hashOf(submits), 1)
 		}
 	}
 	w.Header().Set("Content-Security-Policy", policy)
@@ -98,6 +124,17 @@ func (l *Look) ShowOutside(w http.ResponseWriter, r *http.Request, o Outside) {
 // outside is the page's data; a form may go to an application's own scheme, which a template would
 // not write by itself.
 type outside struct{ Outside }
+
+// Links are the links as the template writes them.
+func (o outside) Links() (out []any) {
+	for _, k := range o.Outside.Links {
+		out = append(out, struct {
+			OutsideLink
+			Href template.URL
+		}{k, template.URL(k.Href)}) //nolint:gosec // the protocol has checked it
+	}
+	return out
+}
 
 // Form is the form as the template writes it.
 func (o outside) Form() any {

@@ -59,6 +59,6 @@ func sessions() []mutant {
 		{Guard: "the application is not sent the cookies of Countersign", File: "internal/protocol/forwardauth/headers.go", Rows: "T1539",
 			Old: `if part == "" || strings.HasPrefix(strings.TrimPrefix(part, "__Host-"), ownCookies) {`, New: `if part == "" {`},
 		{Guard: "signing out ends the sessions", File: "internal/session/end.go", Rows: "T1040 T1539",
-			Old: "		there = there || r.Number == number\n		if err := e.endRow(ctx, tx, r); err != nil {\n			return err\n		}\n", New: "		there = there || r.Number == number\n"},
+			Old: "		there = there || r.Number == k.number\n		if err := e.endRow(ctx, tx, r); err != nil {\n			return err\n		}\n", New: "		there = there || r.Number == number\n"},
 	}
 }
