@@ -176,6 +176,9 @@ type (
 		SetMail    do[account.SetMail]    `cmd:""`
 
 		SetExternal do[account.SetExternal] `cmd:""`
+		Links       do[account.Links]       `cmd:""`
+		Link        do[account.LinkTo]      `cmd:""`
+		Unlink      do[account.Unlink]      `cmd:""`
 	}
 	passCommand struct {
 		Issue       do[pass.Issue]    `cmd:""`

@@ -17,6 +17,9 @@ import (
 const (
 	ExternalUser  = "user"
 	ExternalGroup = "group"
+	// ExternalLinked is an account that stands for somebody whom an application names: its
+	// client is the number of the application, and linked decides by it.
+	ExternalLinked = "linked"
 )
 
 // maxExternal is the longest identifier of a client, in code points.
@@ -24,9 +27,9 @@ const maxExternal = 128
 
 // External names what a client, a service account, has an identifier for.
 type External struct {
-	Client  assurance.AccountID
-	Kind    string // ExternalUser or ExternalGroup
-	Subject int64  // the number of the account or of the group
+	Client  assurance.AccountID // for ExternalLinked the number of an application
+	Kind    string              // ExternalUser, ExternalGroup or ExternalLinked
+	Subject int64               // the number of the account or of the group
 }
 
 func (x External) fields(id int64, value string, version int64) *keyring.Fields {
@@ -35,7 +38,8 @@ func (x External) fields(id int64, value string, version int64) *keyring.Fields 
 
 // Externals keeps by which identifier a provisioning client knows an account or a group
 // (RFC 7643, section 3.1, externalId). Each client has identifiers of its own and sees no
-// other's. Nothing decides by one: it is for the client, which finds by it what it made.
+// other's. By those of provisioning clients nothing is decided but where an application's settings
+// say so; those of applications are links, which countersign/internal/linked keeps.
 type Externals struct{ kept }
 
 // NewExternals makes Externals.

@@ -30,8 +30,10 @@ func (d *Accounts) Remove(ctx context.Context, tx *store.Tx, a Account, by assur
 	for _, h := range a.roster.held {
 		tx.Anchor("credential", int64(h.id), store.Gone)
 	}
-	if err := d.forgetExternals(ctx, tx, ExternalUser, int64(a.ID)); err != nil {
-		return err
+	for _, kind := range []string{ExternalUser, ExternalLinked} {
+		if err := d.forgetExternals(ctx, tx, kind, int64(a.ID)); err != nil {
+			return err
+		}
 	}
 	for _, statement := range []string{
 		`delete from credential where account = $1`,

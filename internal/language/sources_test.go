@@ -26,7 +26,7 @@ var peoplesPages = []string{"web/look", "web/challenge", "web/portal", "web/app"
 // mail or in the app.
 var peoplesRooms = []string{"failure", "web/look", "web/challenge", "web/portal", "web/app", "web/api/approval.go", "signin", "approval", "outbox", "throttle", "session", "enrollment",
 	"recovery", "incident", "ticket", "admin/pass", "admin/setup", "directory/name.go", "authenticator",
-	"participant", "protocol/saml/begin.go", "protocol/saml/logout.go", "protocol/saml/service.go", "protocol/saml/signin.go", "protocol/saml/tell.go"}
+	"participant", "linked", "protocol/saml/begin.go", "protocol/saml/logout.go", "protocol/saml/service.go", "protocol/saml/signin.go", "protocol/saml/tell.go"}
 
 // administrators are the files whose sentences only administrators and the help desk meet, in the
 // console and on the command line.

@@ -23,6 +23,7 @@ import (
 	"countersign/internal/certkey"
 	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
+	"countersign/internal/linked"
 	"countersign/internal/metrics"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
@@ -86,6 +87,10 @@ type Description struct {
 	// CertifiedPaths are those at which programs show certificates of their own: they are served
 	// where these arrive, and nothing else is.
 	CertifiedPaths []string
+	// Identify is by what an application knows somebody, of what an administrator typed; an
+	// Invalid failure says what to type. Nil is for protocols whose applications know nobody by
+	// an identifier of their own.
+	Identify func(settings json.RawMessage, typed string) (id string, err error)
 	// Keys are what it signs with that others know by a certificate.
 	Keys []certkey.Purpose
 	// Metrics are the names of the samples of [Service.Metrics], all of them and no others.
@@ -153,6 +158,10 @@ type Parts struct {
 	Tickets *ticket.Tickets
 	Grants  *oauth.Grants
 	Signing *signingkey.Keys
+	// Links are who stands for whom at parties that name people by identifiers of their own.
+	Links *linked.Links
+	// Abroad reaches servers of others in a test; nil connects to public addresses alone.
+	Abroad http.RoundTripper
 	// Method is the RFC 8176 word of a kind of authenticator, where its traits do not say.
 	Method func(kind string) string
 	// Pages shows pages of ours.

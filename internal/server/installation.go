@@ -44,6 +44,7 @@ import (
 	"countersign/internal/hostcodes"
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
+	"countersign/internal/linked"
 	"countersign/internal/notify"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
@@ -109,6 +110,7 @@ type Installation struct {
 	Hardware    *hardware.Stock
 	Groups      *directory.Groups
 	Externals   *directory.Externals
+	Links       *linked.Links
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
 	SignIn      signin.Pieces
@@ -244,6 +246,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	}
 	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.Enrolled, in.Recoveries, in.Incidents = enrolled, recoveries, incidents
+	in.Links = linked.New(linked.Parts{DB: in.DB, Accounts: in.Accounts, Externals: in.Externals, Tell: in.tellOwner, Now: s.Now})
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
 	pushes, err := pushkey.Open(ctx, in.DB, in.Keys)
 	if err != nil {
@@ -264,7 +267,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Counts = overview.NewCounts(in.DB, s.Now)
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -283,7 +286,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, l, clients)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"countersign/internal/protocol"
+	"countersign/internal/protocol/entra"
 	"countersign/internal/protocol/forwardauth"
 	"countersign/internal/protocol/oidc"
 	"countersign/internal/protocol/radius"
@@ -17,5 +18,6 @@ func Protocols() protocol.List {
 		yubico.Description(),
 		saml.Description(),
 		oidc.Description(),
+		entra.Description(),
 	}
 }

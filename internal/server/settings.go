@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -61,7 +62,9 @@ type Settings struct {
 	Wait *time.Duration
 	// Push is how push services are reached, and PushSubject whom they turn to; empty is
 	// the public address.
-	Push        webpush.Options
+	Push webpush.Options
+	// Abroad reaches servers of others in a test; nil connects to public addresses alone.
+	Abroad      http.RoundTripper
 	PushSubject string
 	// Driver is the database/sql driver; empty is the usual one.
 	Driver string

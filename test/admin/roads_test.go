@@ -16,7 +16,7 @@ import (
 // nor among the roads of TestEveryRoadOfTheLastAdministrator fails it.
 var harmless = map[string]string{
 	"account.create": "makes somebody", "account.import": "leaves whoever is privileged as they are", "account.resume": "gives back", "account.open": "opens what wrong answers closed", "account.clear-risk": "ends a doubt",
-	"account.rename": "keeps the account, its groups and what it has", "account.set-display": "a text", "account.set-mail": "an address", "account.set-external": "a client's word", "group.set-display": "a text", "group.set-external": "a client's word",
+	"account.rename": "keeps the account, its groups and what it has", "account.set-display": "a text", "account.set-mail": "an address", "account.set-external": "a client's word", "account.link": "a second factor for another party", "account.unlink": "a second factor for another party", "group.set-display": "a text", "group.set-external": "a client's word",
 	"authenticator.assign": "adds", "certificate.assign": "adds", "token.assign": "adds", "token.resync": "keeps it", "token.stage": "stock", "token.preview": "stock", "token.import": "stock, and assigns to nobody who has not",
 	"pass.issue": "adds a way, and never for oneself", "pass.invite": "adds a way", "pass.letter": "adds a way", "pass.uninvite": "takes a pass, which administers nothing",
 	"key.issue": "a service's", "quiet.clear": "pushes only", "session.end": "they sign in again",

@@ -16,11 +16,14 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/admin/guard"
 	"countersign/internal/admin/pass"
+	"countersign/internal/application"
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
+	"countersign/internal/linked"
+	"countersign/internal/protocol"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -60,6 +63,11 @@ func Commands() []admin.Spec {
 			Telling("account.mail-set", "{by} changed the mail address of {who} from {detail.before} to {detail.after}: {detail.reason}"),
 		admin.Changes[SetExternal]("Say by which identifier a provisioning client, a service account, knows an account. Its key does it for itself.", Account{}).
 			Telling("account.external-set", "{by} knows {who} by the identifier “{detail.external}”"),
+		admin.Looks[Links]("List to whom an account is linked at applications that name people by identifiers of their own.", []Link{}),
+		admin.Changes[LinkTo]("Link an account to somebody whom an application names, such as a person of a tenant of Entra: its second factor is theirs from then on.", Link{}).
+			Telling("account.linked", "{by} linked {who} to {detail.identifier} at {detail.application}: {detail.reason}"),
+		admin.Changes[Unlink]("Take the link of an account away.", map[string]string{}).
+			Telling("account.unlinked", "{by} took away the link of {who} to {detail.identifier} at {detail.application}: {detail.reason}"),
 		admin.Changes[Remove]("Remove an account for good; what the log says of it stays.", map[string]string{}).
 			Telling("account.removed", "{by} removed the account {who} for good"),
 	}
@@ -72,16 +80,20 @@ type Parts struct {
 	Credentials *directory.Credentials
 	Groups      *directory.Groups
 	Externals   *directory.Externals
-	Engine      *signin.Engine
-	Pushes      *approval.Pushes
-	Listing     *enrollment.Listing
-	Notices     *enrollment.Notices
-	Passes      *enrollment.Passes
-	Invitations *pass.Invitations
-	Sessions    *session.Sessions
-	Endings     *session.Endings
-	Tickets     *ticket.Tickets
-	Stops       *recovery.Stops
+	Links       *linked.Links
+	// Applications and Protocols say by what an application knows people.
+	Applications *application.Catalogue
+	Protocols    protocol.List
+	Engine       *signin.Engine
+	Pushes       *approval.Pushes
+	Listing      *enrollment.Listing
+	Notices      *enrollment.Notices
+	Passes       *enrollment.Passes
+	Invitations  *pass.Invitations
+	Sessions     *session.Sessions
+	Endings      *session.Endings
+	Tickets      *ticket.Tickets
+	Stops        *recovery.Stops
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget  []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	Dormant time.Duration
@@ -95,6 +107,7 @@ func Desks(p Parts) []admin.Desk {
 	return []admin.Desk{
 		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups, ids}),
 		admin.At(&externalDesk{b, m, s, ids}),
+		admin.At(&linkDesk{b, m, p.DB, p.Accounts, p.Links, p.Applications, p.Protocols}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
 		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),

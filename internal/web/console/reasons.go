@@ -6,6 +6,17 @@ import "strings"
 // sources write as a reason, and fails for one without a sentence here.
 var reasons = map[string]string{
 	"":                            "no reason given",
+	"linked-already":              "another account is linked to that",
+	"linked-twice":                "two accounts claim to be theirs",
+	"no-hint":                     "it was a token to sign in with",
+	"no-person":                   "it is no person’s account",
+	"no-such-class":               "what was asked for is shown by nothing here",
+	"no-such-method":              "none of the methods that were asked for was shown",
+	"not-linked":                  "no account is linked to them",
+	"other-audience":              "it was made for another application",
+	"other-tenant":                "it was of another tenant",
+	"tenant-unreachable":          "the tenant’s keys could not be fetched",
+	"unknown-key":                 "its key is not known",
 	"a-person-must":               "an automation key cannot do that",
 	"abandoned":                   "nobody went on with it",
 	"account-budget":              "too many wrong answers",
@@ -256,6 +267,7 @@ var tables = map[string]string{
 // that the sources write, and fails for one that is not here.
 var details = map[string]string{
 	"account": "Account", "destination": "Destination", "rejected": "Not taken", "accounts": "Accounts", "times": "Times", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
+	"amr": "Method", "client-request-id": "Entra’s name of the request", "hint": "Hint", "identifier": "Identifier",
 	"at": "At", "authenticator": "Authenticator", "approved-with": "Approved with", "approved-by-session": "Not asked again: shown at", "because": "Because", "by": "By", "carrier": "What carries it", "certificate": "Certificate", "class": "How they signed in", "check": "How it was made sure", "client": "Client", "code": "Code", "codes": "Codes",
 	"line": "Line of the file", "part": "Part of the file", "groups": "Groups",
 	"count": "How often", "credential": "Authenticator", "detail": "Besides", "digest": "SHA-256", "dormant": "Dormant at", "ends": "Ends", "external": "Known by", "entry": "Entry", "failed": "Failed", "fenced": "Kept out", "first": "First", "forgotten": "Password forgotten", "from": "From",

@@ -22,7 +22,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected", "factor.told", "account.linked", "account.linked-by-rule"}
 
 // historyMost is how many entries people see of their own. The log has entries about them
 // that have no words here, and strangers who know a name can have many written: pages
@@ -125,6 +125,14 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
 	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
 	"client.authorized":       func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },
+	"factor.told": func(e audit.Entry) language.Sentence {
+		return language.Say("Your second factor was shown for %s", e.Application)
+	},
+	"account.linked":   by("Your account was linked by %s"),
+	"account.unlinked": by("A link of your account was taken away by %s"),
+	"account.linked-by-rule": func(e audit.Entry) language.Sentence {
+		return language.Say("Your account was linked to yours at %s", e.Application)
+	},
 	"alarm.token-misused": func(e audit.Entry) language.Sentence {
 		return language.Say("The access of %s was ended: it was used twice, or by somebody else", e.Application)
 	},
