@@ -81,6 +81,7 @@ var stages = map[string]func(*stage){
 	"docs/tokens.md": tokens,
 	"docs/oidc.md":   func(s *stage) { s.login() },
 	"docs/saml.md":   func(s *stage) { s.login() },
+	"docs/entra.md":  func(s *stage) { s.login() },
 	"docs/scim.md": func(s *stage) {
 		s.login()
 		s.replace = append(s.replace, "192.0.2.0/24", "127.0.0.0/8")
