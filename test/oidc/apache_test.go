@@ -31,7 +31,8 @@ func apache(t *testing.T, w *servertest.World, name string) string {
 		t.Fatal("mod_auth_openidc is missing: run deploy/test-packages.sh")
 	}
 	addr := testbed.Addr(t)
-	register(w, name, map[string]any{"client_id": name, "client_secret": clientSecret, "redirect_uris": []string{"http://" + addr + "/redirect"}})
+	register(w, name, map[string]any{"client_id": name, "client_secret": clientSecret, "redirect_uris": []string{"http://" + addr + "/redirect"},
+		"backchannel_logout_uri": "http://" + addr + "/redirect?logout=backchannel", "inside": []string{"127.0.0.1"}})
 	app, err := w.Catalogue.Get(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -138,4 +139,33 @@ func TestApacheSignsInByOpenID(t *testing.T) {
 	if strings.Contains(fresh.Page, "Welcome behind Apache") {
 		t.Error("who is suspended is let in")
 	}
+}
+
+// The promise, with Debian's Apache and mod_auth_openidc, which keeps a session of its own and asks
+// nobody about it: who is signed out here is out there at once, and nobody else is.
+func TestApacheIsToldOfASignOut(t *testing.T) {
+	w := servertest.NewWorld(t)
+	working(t, w)
+	ada, bob := w.EnrollCodes("ada"), w.EnrollCodes("bob")
+	site := apache(t, w, "site")
+	enters := func(name string, who *servertest.Person) *servertest.Person {
+		p := looking(w.Person())
+		p.Get(site + "/")
+		signIn(p, name, who.Code())
+		p.Sees("Welcome behind Apache")
+		return p
+	}
+	p, other := enters("ada", ada), enters("bob", bob)
+	p.Get(site + "/")
+	p.Sees("Welcome behind Apache")
+	endsAll(w, p)
+	begun := time.Now()
+	until(t, func() bool {
+		p.Get(site + "/")
+		return !strings.Contains(p.Page, "Welcome behind Apache")
+	})
+	t.Logf("out of Apache after %v", time.Since(begun).Round(time.Millisecond))
+	p.Sees("Sign in")
+	other.Get(site + "/")
+	other.Sees("Welcome behind Apache")
 }

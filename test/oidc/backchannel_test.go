@@ -220,3 +220,165 @@ func reports(t testing.TB, w *servertest.World, name string) {
 		t.Fatal(err)
 	}
 }
+
+// A logout token is for one client, and is nothing but that: no ID token, no hint, no proof of a
+// client, no access token.
+func TestALogoutTokenIsNothingElse(t *testing.T) {
+	w := servertest.NewWorld(t)
+	working(t, w)
+	ada := w.EnrollCodes("ada")
+	wiki, ear := listening(w, "wiki", nil)
+	other := withGoodbye(w, "other")
+	p := signedIn(w, ada)
+	wiki.signs(t, p)
+	endsAll(w, p)
+	token := ear.waits(t, 1)[0]
+	wiki.reads(t, token)
+	if _, err := other.provider.Verifier(&gooidc.Config{ClientID: "other", Now: w.Now}).Verify(t.Context(), token); err == nil {
+		t.Error("another client takes it")
+	}
+	p = signedIn(w, ada)
+	p.Get(wiki.leaving("id_token_hint", token))
+	p.Sees("names a sign-in that was not here")
+	if !isSignedIn(p) {
+		t.Error("it signs out as a hint")
+	}
+	wiki.forget()
+	p.Get(wiki.begin("prompt", "none", "id_token_hint", token))
+	wiki.refused("invalid_request")
+	if status, _ := wiki.userinfo(t, token); status != 401 {
+		t.Errorf("as an access token: %d", status)
+	}
+	form := wiki.tokenForm(wiki.code(p))
+	form.Del("client_secret")
+	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+	form.Set("client_assertion", token)
+	status, got := wiki.post(t, "/oidc/token", form)
+	fails(t, "as a client's proof", status, got, "invalid_client")
+}
+
+// Each telling is another token: one that somebody caught is old after two minutes, and a client
+// that remembers names sees none twice. What it answers decides what comes next, and a redirect
+// leads nowhere.
+func TestWhatAnApplicationAnswers(t *testing.T) {
+	w := servertest.NewWorld(t)
+	working(t, w)
+	ada := w.EnrollCodes("ada")
+	wiki, ear := listening(w, "wiki", map[string]any{"id_token_algorithm": "ES256"})
+	trap := listen(t)
+	answers := []func(rw http.ResponseWriter){
+		func(rw http.ResponseWriter) {
+			rw.Header().Set("Location", trap.uri())
+			rw.WriteHeader(http.StatusTemporaryRedirect)
+		},
+		func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusBadRequest) },
+		func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusNoContent) },
+	}
+	n := 0
+	ear.answer = func(rw http.ResponseWriter) { // called with the ear's lock released
+		ear.mu.Lock()
+		i := n
+		n++
+		ear.mu.Unlock()
+		answers[min(i, len(answers)-1)](rw)
+	}
+	p := signedIn(w, ada)
+	wiki.signs(t, p)
+	endsAll(w, p)
+	ear.waits(t, 1)
+	var told []farewell
+	for want := 2; want <= 3; want++ {
+		until(t, func() bool { // the clock goes on until it is tried again
+			w.Later(time.Second)
+			return len(ear.heard()) >= want
+		})
+	}
+	for _, token := range ear.heard() {
+		told = append(told, wiki.says(t, token))
+	}
+	if told[0].Jti == told[1].Jti || told[1].Jti == told[2].Jti || told[0].Sid != told[2].Sid {
+		t.Errorf("%+v", told)
+	}
+	until(t, func() bool {
+		var left int
+		if err := w.DB.QueryRow(t.Context(), `select count(*) from oauth_logout`).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		return left == 0
+	})
+	if len(trap.heard()) != 0 || len(ear.heard()) != 3 {
+		t.Errorf("a redirect was followed %d times, and it was told %d times", len(trap.heard()), len(ear.heard()))
+	}
+}
+
+// says is what a token says, whenever it was.
+func (p *party) says(t testing.TB, token string) (out farewell) {
+	t.Helper()
+	body, err := decode(strings.Split(token, ".")[1])
+	if err != nil || json.Unmarshal(body, &out) != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// An application is told nowhere inside that its settings do not list, whatever name leads there,
+// and the administrator reads why.
+func TestNobodyIsToldInside(t *testing.T) {
+	w := servertest.NewWorld(t)
+	working(t, w)
+	ada := w.EnrollCodes("ada")
+	ear := listen(t)
+	byName := strings.Replace(ear.uri(), "127.0.0.1", "localhost", 1)
+	p := signedIn(w, ada)
+	for name, settings := range map[string]map[string]any{
+		"unlisted": {"backchannel_logout_uri": ear.uri()}, "byname": {"backchannel_logout_uri": byName},
+		"others": {"backchannel_logout_uri": byName, "inside": []string{"10.0.0.0/8", "wiki.localhost"}},
+	} {
+		newParty(w, name, settings).signs(t, p)
+	}
+	endsAll(w, p)
+	until(t, func() bool {
+		if err := w.TellUnserved(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		all, err := w.DB.AuditLog().Entries(t.Context(), store.Filter{Event: "request.unserved"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		apps := map[string]bool{}
+		for _, e := range all {
+			apps[e.Application] = apps[e.Application] || e.Reason == "logout-untold"
+		}
+		return apps["unlisted"] && apps["byname"] && apps["others"]
+	})
+	if n := len(ear.heard()); n != 0 {
+		t.Errorf("it was told %d times at an address that nobody listed", n)
+	}
+}
+
+// A receiver that never answers holds up neither the end of a session nor any other application.
+func TestASlowApplicationHoldsNobodyUp(t *testing.T) {
+	w := servertest.NewWorld(t)
+	working(t, w)
+	ada := w.EnrollCodes("ada")
+	slow, never := listening(w, "slow", nil)
+	quick, ear := listening(w, "quick", nil)
+	open := make(chan struct{})
+	never.answer = func(http.ResponseWriter) { <-open }
+	t.Cleanup(func() { close(open) })
+	for n := 1; n <= 3; n++ {
+		p := signedIn(w, ada)
+		slow.signs(t, p)
+		quick.signs(t, p)
+		began := time.Now()
+		endsAll(w, p)
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("ending took %v", took)
+		}
+		ear.waits(t, n)
+		if took := time.Since(began); took > 4*time.Second { // a request lasts five at most
+			t.Errorf("the other application was told after %v", took)
+		}
+		w.Later(31 * time.Second)
+	}
+}

@@ -223,6 +223,7 @@ var reasons = map[string]string{
 	"wrong-signature":             "the signature was wrong",
 	"wrong-usage":                 "the card is not made for signing in",
 	"bad-grant":                   "a code or a token was not good",
+	"logout-untold":               "the application was not told that a session is over",
 	"bad-request-object":          "the request was not signed as it must be",
 	"foreign-request":             "the request was kept elsewhere",
 	"no-proof":                    "the application did not prove who it is",
