@@ -18,7 +18,8 @@ freeradius-postgresql # the same, on PostgreSQL
 freeradius-common   # the dictionaries of RADIUS attributes
 freeradius-utils    # radclient: an independent RADIUS client
 gcc                 # pam/, and the race detector
-git                 # version stamps
+git                 # version stamps, and a client of repositories
+git-credential-oauth # its sign-in by OpenID
 haproxy             # forward-auth
 jq                  # compares what a destination has with the audit log
 ldap-utils          # ldapsearch, ldapwhoami: an independent LDAP client

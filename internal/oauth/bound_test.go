@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -167,5 +168,40 @@ func TestWhatHangsFromASession(t *testing.T) {
 	must(t, session.NewEndings(r.Sessions).SignOut(ctx, r.secrets["ada"]))
 	if _, err := r.Active(ctx, r.Reference(unused)); !gone(err) {
 		t.Errorf("a code outlives its session: %v", err)
+	}
+}
+
+// A token that opens nothing somewhere is in the log under its owner, once in ten minutes; one that
+// nobody was given is nobody's, and a row that is gone is no failure.
+func TestRefusalsOfTokensAreRecorded(t *testing.T) {
+	r, ctx := setUp(t), t.Context()
+	code, err := r.ByCode(ctx, signin.Self, r.begins(t, "ada", Spec{}))
+	must(t, err)
+	tokens, err := r.Issue(ctx, r.yes("ada"), code, Terms{Lasts: time.Minute, Scopes: code.Scopes})
+	must(t, err)
+	told := func() int {
+		all, err := r.DB.AuditLog().Entries(ctx, store.Filter{Event: "client.token-refused", Limit: 100})
+		must(t, err)
+		return len(all)
+	}
+	for i, want := range []int{1, 1, 2, 3, 4} {
+		app, reason := "code", "other-client"
+		switch i {
+		case 2:
+			app = "wiki"
+		case 3:
+			reason = "bound-token"
+		case 4:
+			r.now = r.now.Add(quiet)
+		}
+		must(t, r.Refused(ctx, tokens.Access, app, netip.MustParseAddr("192.0.2.1"), reason))
+		if n := told(); n != want {
+			t.Errorf("after %d: %d entries, want %d", i+1, n, want)
+		}
+	}
+	must(t, r.Refused(ctx, AccessMark+"made-up", "code", netip.Addr{}, "unknown-token"))
+	must(t, r.Refused(ctx, tokens.Access[len(AccessMark):], "code", netip.Addr{}, "unknown-token"))
+	if n := told(); n != 4 {
+		t.Errorf("what nobody was given is recorded: %d", n)
 	}
 }

@@ -18,8 +18,9 @@
 //
 // Where things are: oauth.go what a row says, seal.go how rows and tokens are bound,
 // issue.go codes and tokens, active.go what the engine reads, consented.go what somebody has
-// allowed before, connected.go what stands, end.go how a family ends, told.go which clients are
-// to be told of the end of a session, logouts.go how they are, used.go what clients sign and may use once, keep.go
+// allowed before, connected.go what stands, end.go how a family ends, refused.go tokens that were
+// brought where they open nothing, told.go which clients are to be told of the end of a session,
+// logouts.go how they are, used.go what clients sign and may use once, keep.go
 // sweeping and inspecting.
 package oauth
 
@@ -65,6 +66,7 @@ type Grants struct {
 	tell     func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
 	now      func() time.Time
 	waiting  *logoutRows
+	refused  refusals
 }
 
 // New makes Grants.

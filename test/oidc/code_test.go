@@ -238,15 +238,7 @@ func TestAClientThatIsGone(t *testing.T) {
 	_, first := wiki.post(t, "/oidc/token", wiki.tokenForm(wiki.code(p)))
 	access, _ := first["access_token"].(string)
 	code := wiki.code(p)
-	err := w.DB.Change(t.Context(), testActor, func(tx *store.Tx) error {
-		if err := w.Catalogue.Remove(t.Context(), tx, "wiki"); err != nil {
-			return err
-		}
-		return tx.Record(removedEntry)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	unregister(t, w, "wiki")
 	status, got := wiki.post(t, "/oidc/token", wiki.tokenForm(code))
 	fails(t, "a client that is gone", status, got, "invalid_client")
 	if wiki.alive(t, access) {

@@ -53,6 +53,20 @@ var (
 	removedEntry = audit.Entry{Event: "application.removed", Outcome: "ok", Detail: map[string]string{"application": "wiki"}}
 )
 
+// unregister removes an application.
+func unregister(t testing.TB, w *servertest.World, name string) {
+	t.Helper()
+	err := w.DB.Change(t.Context(), testActor, func(tx *store.Tx) error {
+		if err := w.Catalogue.Remove(t.Context(), tx, name); err != nil {
+			return err
+		}
+		return tx.Record(removedEntry)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // party is an application of its own, with its client library, as its developers write it.
 type party struct {
 	w        *servertest.World

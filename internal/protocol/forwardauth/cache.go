@@ -15,6 +15,8 @@ type place struct {
 	openings []opening
 	// programs are what requests may bring in the place of a session.
 	programs []string
+	// tokensOf are the clients whose access tokens are taken.
+	tokensOf []string
 }
 
 // hostCache holds the applications of hosts, as they were read last.
@@ -56,7 +58,7 @@ func (d *Guard) find(ctx context.Context, host string) (place, bool, error) {
 // add enters an application. A host that two applications name belongs to
 // neither: which rules hold there is not ours to guess.
 func (ix *hostCache) add(app string, s Settings) {
-	p := place{app: app, rules: prepare(s.Rules), passes: s.Ambiguous == Pass, openings: prepareOpenings(s), programs: s.Programs}
+	p := place{app: app, rules: prepare(s.Rules), passes: s.Ambiguous == Pass, openings: prepareOpenings(s), programs: s.Programs, tokensOf: s.TokensOf}
 	for _, h := range s.Hosts {
 		key, err := settingsHost(h)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
+	"countersign/internal/oauth"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
@@ -30,13 +31,14 @@ type Guard struct {
 	now           func() time.Time
 	log           *slog.Logger
 	ears          *protocol.Ears
+	grants        *oauth.Grants
 
 	cache atomic.Pointer[hostCache]
 }
 
 // New makes a Guard.
 func New(p protocol.Parts) *Guard {
-	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
+	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears, grants: p.Grants}
 }
 
 const (

@@ -1,6 +1,7 @@
 package forwardauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/http"
@@ -9,7 +10,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"countersign/internal/application"
 	"countersign/internal/failure"
+	"countersign/internal/oauth"
 	"countersign/internal/prompt"
 	"countersign/internal/signin"
 )
@@ -21,6 +24,9 @@ const (
 	AutomationKey = "automation-key"
 	// PasswordAndCode is a person's password and a code in one, as the password of Basic.
 	PasswordAndCode = "password-and-code"
+	// AccessToken is an access token of an OpenID client that [Settings.TokensOf] names, as
+	// Bearer or as the password of Basic, where Git puts it.
+	AccessToken = "access-token"
 )
 
 // keyKind and keyPrefix are of package apikey, which no protocol imports.
@@ -29,9 +35,12 @@ const (
 	keyPrefix = "cskey_"
 )
 
+// oidc is the protocol of clients that get access tokens.
+const oidc = "oidc"
+
 // credentials are what a request brings for us in its Authorization. The zero value is nothing.
 type credentials struct {
-	key                  string
+	key, token           string
 	name, password, code string
 }
 
@@ -44,10 +53,13 @@ func (at place) readCredentials(h http.Header) credentials {
 	scheme, rest, _ := strings.Cut(single(h, "Authorization"), " ")
 	rest = strings.Trim(rest, " ")
 	keys, codes := slices.Contains(at.programs, AutomationKey), slices.Contains(at.programs, PasswordAndCode)
+	tokens := slices.Contains(at.programs, AccessToken)
 	switch {
 	case strings.EqualFold(scheme, "Bearer") && keys && strings.HasPrefix(rest, keyPrefix):
 		return credentials{key: rest}
-	case !strings.EqualFold(scheme, "Basic") || !keys && !codes:
+	case strings.EqualFold(scheme, "Bearer") && tokens && strings.HasPrefix(rest, oauth.AccessMark):
+		return credentials{token: rest}
+	case !strings.EqualFold(scheme, "Basic") || len(at.programs) == 0:
 		return credentials{}
 	}
 	b, err := base64.StdEncoding.DecodeString(rest)
@@ -57,6 +69,8 @@ func (at place) readCredentials(h http.Header) credentials {
 		return credentials{}
 	case keys && strings.HasPrefix(password, keyPrefix):
 		return credentials{key: password}
+	case tokens && strings.HasPrefix(password, oauth.AccessMark):
+		return credentials{token: password}
 	case !codes || name == "":
 		return credentials{}
 	}
@@ -88,12 +102,53 @@ func (d *Guard) serveProgram(ctx context.Context, q question, c credentials, sou
 		}
 		return step, err
 	}
+	if c.token != "" {
+		return d.serveToken(ctx, q, r, c.token)
+	}
 	if c.password == "" || c.code == "" {
 		return signin.Step{Public: "Send the password and a code in one, as password,123456.", Reason: "no-code"}, nil
 	}
 	r.Medium, r.Name = prompt.Single, c.name
 	r.Opening = []prompt.Answer{{Authenticator: "password", Text: c.password}, {Authenticator: signin.AnyCode, Text: c.code}}
 	return d.engine.Begin(ctx, r)
+}
+
+// errToken refuses an access token that opens nothing here: nobody learns why.
+var errToken = failure.Refuse("access-token", "This access token is not good here, or not any more. Get a new one from the sign-in service.")
+
+// serveToken asks the engine what was shown for an access token is good for here. A token that is
+// bound to a key is none of a program that shows only the token (RFC 9449 section 7.2), and one
+// of another client was not issued to be brought here (RFC 9700 section 2.3).
+func (d *Guard) serveToken(ctx context.Context, q question, r signin.Request, token string) (signin.Step, error) {
+	refused := func(reason string) (signin.Step, error) {
+		d.miss(reason, q, r.Source)
+		err := d.grants.Refused(ctx, token, q.at.app, r.Source, reason)
+		return signin.Step{Public: failure.Public(errToken), Reason: reason}, err
+	}
+	a, err := d.grants.ByAccess(ctx, token)
+	switch {
+	case failure.ClassOf(err) == failure.Refused:
+		return refused("unknown-token")
+	case err != nil:
+		return signin.Step{}, err
+	case a.Key != "":
+		return refused("bound-token")
+	case !slices.Contains(q.at.tokensOf, a.Given.Client):
+		return refused("other-client")
+	}
+	clients, err := d.applications.ByProtocol(ctx, oidc)
+	if err != nil {
+		return signin.Step{}, err
+	}
+	if !slices.ContainsFunc(clients, func(c application.Application) bool { return c.Name == a.Given.Client }) {
+		return refused("no-client")
+	}
+	r.Session = d.grants.Reference(a.Given)
+	step, err := d.engine.Check(ctx, r)
+	if err != nil || step.State == signin.Granted {
+		return step, err
+	}
+	return refused(cmp.Or(step.Reason, "not-enough")) // there is no browser to ask in
 }
 
 // program reports whether a request comes from a program that shows nobody a dialogue for a
@@ -105,9 +160,16 @@ func program(r *http.Request) bool {
 // checkPrograms says what is wrong with what settings that are to be saved take of programs.
 func (s Settings) checkPrograms() error {
 	for _, p := range s.Programs {
-		if p != AutomationKey && p != PasswordAndCode {
-			return failure.New(failure.Invalid, "%q is not what programs can bring; use %q or %q.", p, AutomationKey, PasswordAndCode)
+		if p != AutomationKey && p != PasswordAndCode && p != AccessToken {
+			return failure.New(failure.Invalid, "%q is not what programs can bring; use %q, %q or %q.", p, AutomationKey, PasswordAndCode, AccessToken)
 		}
+	}
+	tokens := slices.Contains(s.Programs, AccessToken)
+	switch {
+	case tokens && len(s.TokensOf) == 0:
+		return failure.New(failure.Invalid, "Name the applications whose access tokens programs may bring (tokens_of): each is an OpenID client, by the name of its application.")
+	case !tokens && len(s.TokensOf) > 0:
+		return failure.New(failure.Invalid, "tokens_of is for programs that bring an %q; add that to programs.", AccessToken)
 	}
 	return nil
 }
@@ -120,6 +182,9 @@ func (s Settings) served() []string {
 	}
 	if slices.Contains(s.Programs, PasswordAndCode) {
 		out = append(out, "programs may send a name, a password and a code with a request (programs: password-and-code): nothing shows people whether it is this site that asks them for these")
+	}
+	if slices.Contains(s.Programs, AccessToken) {
+		out = append(out, "programs may come with an access token of "+strings.Join(s.TokensOf, ", ")+" in place of a session (programs: access-token): whoever has the token has what its owner has here, until it ends")
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 // code is ours without opening anything.
 func TestReadCredentials(t *testing.T) {
 	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	tokens := []string{AccessToken}
 	both, keys, codes := []string{AutomationKey, PasswordAndCode}, []string{AutomationKey}, []string{PasswordAndCode}
 	for _, k := range []struct {
 		programs []string
@@ -33,6 +34,14 @@ func TestReadCredentials(t *testing.T) {
 		{codes, basic("robot:cskey_a_b"), credentials{name: "robot", password: "cskey_a_b"}},
 		{nil, "Bearer cskey_a_b", credentials{}},
 		{nil, basic("ada:pass,123456"), credentials{}},
+		{tokens, "Bearer csat_a", credentials{token: "csat_a"}},
+		{tokens, basic("oauth2:csat_a"), credentials{token: "csat_a"}},
+		{tokens, basic("ada:theirs"), credentials{}},
+		{tokens, "Bearer theirs", credentials{}},
+		{tokens, "DPoP csat_a", credentials{}},
+		{tokens, "Bearer cskey_a_b", credentials{}},
+		{both, "Bearer csat_a", credentials{}},
+		{keys, basic("oauth2:csat_a"), credentials{}},
 		{both, "Bearer theirs", credentials{}},
 		{both, "Basic !!!", credentials{}},
 		{both, basic("no colon"), credentials{}},
@@ -77,6 +86,25 @@ func TestOnlyProgramsAreChallenged(t *testing.T) {
 			if strings.Contains(said, "Basic") != (told && programs != nil) || strings.Contains(said, "Countersign") == strings.Contains(said, "Basic") {
 				t.Errorf("%q, %v: %s", agent, programs, said)
 			}
+		}
+	}
+}
+
+// The promise: settings say whose access tokens are taken, and say so where none can come.
+func TestCheckTokensOf(t *testing.T) {
+	for text, told := range map[string]string{
+		`"programs":["access-token"],"tokens_of":["git"]`:   "an access token of git",
+		`"programs":["access-token"]`:                       "",
+		`"programs":["access-token"],"tokens_of":[]`:        "",
+		`"programs":["automation-key"],"tokens_of":["git"]`: "",
+		`"tokens_of":["git"]`:                               "",
+	} {
+		raw := json.RawMessage(`{"hosts":["h"],` + text + `}`)
+		if err := CheckSettings(raw); (err == nil) != (told != "") {
+			t.Errorf("%s: %v", text, err)
+		}
+		if said := strings.Join(Caveats(raw), "\n"); told != "" && !strings.Contains(said, told) {
+			t.Errorf("%s: coverage says %q", text, said)
 		}
 	}
 }

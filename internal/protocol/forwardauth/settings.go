@@ -40,8 +40,11 @@ type Settings struct {
 	Public    []Public    `json:"public,omitempty"`
 	Preflight []Preflight `json:"preflight,omitempty"`
 	// Programs are what a request may bring in its Authorization in the place of a session:
-	// [AutomationKey], [PasswordAndCode], or nothing.
+	// [AutomationKey], [PasswordAndCode], [AccessToken], or nothing.
 	Programs []string `json:"programs,omitempty"`
+	// TokensOf are the applications, OpenID clients, whose access tokens are taken where
+	// Programs has [AccessToken].
+	TokensOf []string `json:"tokens_of,omitempty"`
 	// Backend is where the application itself is, as its proxy reaches it:
 	// http://10.0.0.7:3000. Inside are the addresses and networks of the organisation's own in
 	// which its hosts and its backend may be. Both are for the proxy's configuration as it is

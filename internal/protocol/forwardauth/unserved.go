@@ -20,6 +20,11 @@ var mends = map[string]string{
 	"no-method":       "The proxy does not say the method of a request; have it send X-Original-Method (nginx) or X-Forwarded-Method.",
 	"unknown-host":    "No application has the host that was asked for; add it to the hosts of an application, with its port, or have the proxy pass on the host as browsers send it ($http_host in nginx).",
 	"not-listed":      "A check came from an address that is not among the trusted proxies; add it to trusted_proxies if it is your proxy.",
+	"unknown-token":   "A program brought an access token that is not good, or not any more; have it get a new one by signing its owner in.",
+	"other-client":    "A program brought an access token of an application that tokens_of does not name; add that application, or have the program get its tokens from one that is named.",
+	"not-enough":      "A program brought an access token whose owner has not shown enough for this application, or whose session is over; have it get a new one by signing its owner in.",
+	"bound-token":     "A program brought an access token that is bound to a key (DPoP, or a certificate), which a proxy cannot check; have its client get tokens that are bound to none.",
+	"no-client":       "A program brought an access token of an application that is not there any more, or that is no OpenID client; correct tokens_of.",
 	"no-address":      "The proxy does not say where the browser is; have it send X-Forwarded-For.",
 }
 

@@ -158,7 +158,7 @@ func TestWhatIsKeptOfAPushedRequest(t *testing.T) {
 
 // A code verifier has 43 characters at least, whatever challenge was asked with.
 func TestAVerifierIsLong(t *testing.T) {
-	for verifier, want := range map[string]bool{"": false, "short": false, strings.Repeat("v", 42): false, strings.Repeat("v", 43): true, strings.Repeat("v", 128): true, strings.Repeat("v", 129): false, strings.Repeat("v", 42) + "/": false} {
+	for verifier, want := range map[string]bool{"": false, "short": false, strings.Repeat("v", 42): false, strings.Repeat("v", 43): true, strings.Repeat("v", 128): true, strings.Repeat("v", 129): false, strings.Repeat("v", 42) + "/": true, strings.Repeat("v", 42) + " ": false, strings.Repeat("v", 42) + "\u00e9": false, strings.Repeat("v", 42) + "\x7f": false} {
 		sum := sha256.Sum256([]byte(verifier))
 		g := &oauth.Given{}
 		g.Redirect, g.Challenge = "https://a/b", base64.RawURLEncoding.EncodeToString(sum[:])

@@ -34,13 +34,13 @@ func settings(t testing.TB, more map[string]any) Settings {
 func TestRedirectsAreExact(t *testing.T) {
 	web := settings(t, nil)
 	native := settings(t, map[string]any{"runs": "native", "authentication": "none", "client_secret": nil,
-		"redirect_uris": []string{"http://127.0.0.1/callback", "http://[::1]:7/callback", "org.example.app:/callback", "https://app.example.org/callback"}})
+		"redirect_uris": []string{"http://127.0.0.1", "http://127.0.0.1/callback", "http://[::1]:7/callback", "org.example.app:/callback", "https://app.example.org/callback"}})
 	for _, uri := range []string{"https://wiki.example.org/callback"} {
 		if !web.redirects(uri) {
 			t.Errorf("%s is refused", uri)
 		}
 	}
-	for _, uri := range []string{"http://127.0.0.1/callback", "http://127.0.0.1:49152/callback", "http://[::1]/callback", "http://[::1]:50000/callback", "org.example.app:/callback"} {
+	for _, uri := range []string{"http://127.0.0.1", "http://127.0.0.1:49152", "http://127.0.0.1/callback", "http://127.0.0.1:49152/callback", "http://[::1]/callback", "http://[::1]:50000/callback", "org.example.app:/callback"} {
 		if !native.redirects(uri) {
 			t.Errorf("%s is refused", uri)
 		}
@@ -60,7 +60,7 @@ func TestRedirectsAreExact(t *testing.T) {
 		}
 	}
 	for name, uri := range map[string]string{
-		"another path": "http://127.0.0.1:49152/callback2", "a user": "http://127.0.0.1@evil.example/callback", "a user before the port": "http://x@127.0.0.1:80/callback", "localhost": "http://localhost:49152/callback",
+		"another path": "http://127.0.0.1:49152/callback2", "a front page beside none": "http://127.0.0.1:49152/", "a query beside no path": "http://127.0.0.1:49152?x", "another loopback without a path": "http://127.0.0.2:49152", "a user": "http://127.0.0.1@evil.example/callback", "a user before the port": "http://x@127.0.0.1:80/callback", "localhost": "http://localhost:49152/callback",
 		"another loopback": "http://127.0.0.2:49152/callback", "https": "https://127.0.0.1:49152/callback", "a query": "http://127.0.0.1:49152/callback?x", "a host that begins so": "http://127.0.0.1.evil.example/callback",
 		"a port of a web address": "https://app.example.org:8443/callback", "no port number": "http://127.0.0.1:/callback", "a port of letters": "http://127.0.0.1:x/callback", "a number for a host": "http://2130706433/callback",
 		"another spelling": "http://127.1/callback", "mapped": "http://[::ffff:127.0.0.1]/callback", "a zone": "http://[::1%25lo]/callback", "another scheme of its own": "org.example.app2:/callback",

@@ -104,9 +104,12 @@ func bound(g *oauth.Given, v params) bool {
 	return v["redirect_uri"] == g.Redirect && isVerifier(verifier) && subtle.ConstantTimeCompare([]byte(challenge), []byte(g.Challenge)) == 1
 }
 
-// isVerifier reports whether a text can be a code verifier (RFC 7636 section 4.1).
+// isVerifier reports whether a text can be a code verifier: 43 to 128 characters, of which the
+// client chooses (RFC 7636 section 4.1). That section allows letters, digits and -._~; clients
+// that are in use (git-credential-oauth of Debian 12) have + / = of another base64 as well. What
+// is compared is the hash (section 4.6), so any printable ASCII does.
 func isVerifier(s string) bool {
-	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(urlAlphabet+".~", r) })
+	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func actor(c client) audit.Actor { return audit.Actor{Name: c.app, Via: Protocol} }

@@ -134,6 +134,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.authorized":                 "{who} signed in to {application}",
 	"client.tokens":                     "{application} got tokens for {who}",
 	"client.refreshed":                  "{application} got new tokens for {who}",
+	"client.token-refused":              "An access token of {who} opened nothing at {application}: {reason}",
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
 	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
