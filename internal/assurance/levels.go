@@ -15,6 +15,7 @@ var (
 	accessPass    = Need(Vouched)
 	automationKey = Need(Delegated)
 	recoveryCodes = Need(Recovery | Mailed)
+	elsewhere     = twoFactors.Or(Need(Known | Asserted))
 )
 
 // OneFactor is anything at all that the account can show: AAL1.
@@ -47,11 +48,16 @@ func AutomationKey() Requirement { return automationKey }
 // different routes (SP 800-63B-4 section 4.2).
 func RecoveryCodes() Requirement { return recoveryCodes }
 
+// TwoFactorsElsewhere is two factors, of which the second may have been shown to another
+// identity provider, if an administrator takes its word.
+func TwoFactorsElsewhere() Requirement { return elsewhere }
+
 var named = map[string]func() Requirement{
 	"one-factor":                  OneFactor,
 	"two-factors":                 TwoFactors,
 	"phishing-resistant":          Phishing,
 	"phishing-resistant-hardware": Hardware,
+	"two-factors-elsewhere":       TwoFactorsElsewhere,
 	"aal1":                        OneFactor,
 	"aal2":                        AAL2,
 	"aal3":                        AAL3,

@@ -53,6 +53,15 @@ const (
 	// Mailed is a code that came by mail. It says that somebody reads an address,
 	// and helps to meet nothing but [RecoveryCodes].
 	Mailed
+	// Foreign is the word of another organisation's identity provider. It helps to meet nothing,
+	// and what has it counts for nobody who administers.
+	Foreign
+	// Asserted is that provider's word, where an administrator takes it, that it checked a second
+	// factor. It helps to meet nothing but [TwoFactorsElsewhere].
+	Asserted
+	// Tentative marks what a rule linked to an account and its owner has not confirmed. It
+	// helps to meet nothing, and the engine demands something held beside it.
+	Tentative
 
 	traitCount = iota
 )
@@ -60,6 +69,7 @@ const (
 var traitWords = [traitCount]string{
 	"known", "held", "user-verified", "phishing-resistant", "hardware-bound",
 	"restricted", "vouched", "recovery", "delegated", "mailed",
+	"foreign", "asserted", "tentative",
 }
 
 // Has reports whether t contains every bit of want.

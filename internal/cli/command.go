@@ -211,6 +211,16 @@ type (
 		Reconcile do[hostcodes.Reconcile] `cmd:""`
 		Revoke    do[hostcodes.Revoke]    `cmd:""`
 	}
+	upstreamCommand struct {
+		List      do[upstream.List]      `cmd:"" default:"withargs"`
+		Show      do[upstream.Show]      `cmd:""`
+		Test      do[upstream.Test]      `cmd:""`
+		Set       do[upstream.Set]       `cmd:""`
+		AcceptKey do[upstream.AcceptKey] `cmd:""`
+		Link      do[upstream.Link]      `cmd:""`
+		Unlink    do[upstream.Unlink]    `cmd:""`
+		Remove    do[upstream.Remove]    `cmd:""`
+	}
 	rolloverCommand struct {
 		Show     do[rollover.Show]     `cmd:"" default:"withargs"`
 		Announce do[rollover.Announce] `cmd:""`

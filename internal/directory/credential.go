@@ -49,11 +49,12 @@ type Credential struct {
 
 // CouldShow is what these authenticators would show at this moment if each were
 // used: the evidence to hold a Requirement against when the question is what an
-// account is able to meet. Only active ones could show anything.
+// account is able to meet. Only active ones could show anything, and links that are not
+// confirmed nothing that is relied on.
 func CouldShow(credentials []Credential, now time.Time) []assurance.Evidence {
 	var out []assurance.Evidence
 	for _, c := range credentials {
-		if c.Status == CredentialActive {
+		if c.Status == CredentialActive && !c.Traits.Has(assurance.Tentative) {
 			out = append(out, assurance.Evidence{Account: c.Account, Kind: c.Kind, Credential: c.ID, Traits: c.Traits, Time: now})
 		}
 	}
@@ -301,4 +302,40 @@ func (cs *Credentials) write(ctx context.Context, tx *store.Tx, c *Credential, o
 		store.Unix(c.End.At), c.End.by(), int64(c.ID), old)
 	tx.Anchor("credential", int64(c.ID), c.Version)
 	return written(n, err)
+}
+
+// OfHandles returns active authenticators of a kind whose handles begin with a prefix and come
+// after one, in their order: a page of at most limit. Those that are not believed are left out.
+func (cs *Credentials) OfHandles(ctx context.Context, r store.Reader, kind, prefix, after string, limit int) ([]Credential, error) {
+	rows, err := r.Query(ctx, `select account, id from credential where kind = $1 and handle > $2 and handle < $3 and status = 'active' order by handle limit $4`,
+		kind, max(prefix, after), prefix+"\x7f", limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Credential
+	var keys [][2]int64
+	for rows.Next() {
+		var k [2]int64
+		if err := rows.Scan(&k[0], &k[1]); err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		c, err := cs.Get(ctx, r, assurance.AccountID(k[0]), assurance.CredentialID(k[1]))
+		if failure.ClassOf(err) == failure.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !c.lost && c.Status == CredentialActive {
+			out = append(out, c)
+		}
+	}
+	return out, nil
 }

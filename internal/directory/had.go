@@ -76,8 +76,11 @@ func (c Credential) taken() bool {
 // that two people's word replaced.
 func (c Credential) GivenUp() bool { return !c.standing() && !c.taken() }
 
-// factor reports whether a credential is one: no pass, no key, no code by mail.
-func (c Credential) factor() bool { return c.Traits&(assurance.Known|assurance.Held) != 0 }
+// factor reports whether a credential is one: no pass, no key, no code by mail, and no link
+// that somebody else can have made.
+func (c Credential) factor() bool {
+	return c.Traits&(assurance.Known|assurance.Held) != 0 && !c.Traits.Has(assurance.Tentative)
+}
 
 // knownOnly is a password and the like, and not the PIN of a device that is held.
 func (c Credential) knownOnly() bool {

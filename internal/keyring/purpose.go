@@ -40,12 +40,13 @@ const (
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
 	Token       Purpose = "token"
+	Upstream    Purpose = "upstream"
 )
 
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Signing, Team, Ticket, Token}
+		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Signing, Team, Ticket, Token, Upstream}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

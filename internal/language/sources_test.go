@@ -26,7 +26,7 @@ var peoplesPages = []string{"web/look", "web/challenge", "web/portal", "web/app"
 // mail or in the app.
 var peoplesRooms = []string{"failure", "web/look", "web/challenge", "web/portal", "web/app", "web/api/approval.go", "signin", "approval", "outbox", "throttle", "session", "enrollment",
 	"recovery", "incident", "ticket", "admin/pass", "admin/setup", "directory/name.go", "authenticator",
-	"participant", "linked", "protocol/saml/begin.go", "protocol/saml/logout.go", "protocol/saml/service.go", "protocol/saml/signin.go", "protocol/saml/tell.go"}
+	"participant", "linked", "upstream/visits.go", "protocol/saml/begin.go", "protocol/saml/logout.go", "protocol/saml/service.go", "protocol/saml/signin.go", "protocol/saml/tell.go"}
 
 // administrators are the files whose sentences only administrators and the help desk meet, in the
 // console and on the command line.
@@ -34,7 +34,7 @@ var administrators = []string{"recovery/confirm.go", "recovery/bound.go", "ticke
 
 // letters are the rooms and files whose mails and pages reach people, and whose other refusals
 // only administrators and programs.
-var letters = []string{"protocol", "oauth/end.go", "token/hands.go", "admin/account/edit.go", "admin/administrators/administrators.go", "admin/quiet/quiet.go", "admin/authenticator/authenticator.go", "admin/recovery/recovery.go", "admin/recovery/local.go"}
+var letters = []string{"upstream/links.go", "protocol", "oauth/end.go", "token/hands.go", "admin/account/edit.go", "admin/administrators/administrators.go", "admin/quiet/quiet.go", "admin/authenticator/authenticator.go", "admin/recovery/recovery.go", "admin/recovery/local.go"}
 
 // writesOnly reports whether only the sentences in a file reach people, and not its errors.
 func writesOnly(where string) bool {

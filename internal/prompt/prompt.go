@@ -61,6 +61,10 @@ const (
 	// certificate: Data is {"url": "..."}, the Answer's Data the text that the
 	// browser brings back, as a JSON string.
 	Certificate Kind = "certificate"
+	// Upstream is a visit to another organisation's identity provider: Data is
+	// {"challenge": "..."}, the Answer's Data the text that our own endpoint made of
+	// what came back, as a JSON string.
+	Upstream Kind = "upstream"
 )
 
 // Prompt is one question.

@@ -39,7 +39,7 @@ func TestPrintedDefaultsAreTheRooms(t *testing.T) {
 	if want := (session.Limits{Overall2: 24 * time.Hour, Idle2: time.Hour, Overall3: 12 * time.Hour, Idle3: 15 * time.Minute}); s.Sessions != want {
 		t.Errorf("printed %+v", s.Sessions)
 	}
-	if _, err := Kinds(s, nil); err != nil {
+	if _, err := Kinds(s, nil, nil); err != nil {
 		t.Error(err)
 	}
 }

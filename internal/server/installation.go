@@ -60,6 +60,7 @@ import (
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	hardware "countersign/internal/token"
+	"countersign/internal/upstream"
 	"countersign/internal/web/api"
 	"countersign/internal/web/app"
 	"countersign/internal/web/challenge"
@@ -113,6 +114,8 @@ type Installation struct {
 	Links       *linked.Links
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
+	Upstreams   *upstream.Catalogue
+	Elsewhere   upstream.Pieces
 	SignIn      signin.Pieces
 	Enrolled    enrollment.Pieces
 	Recoveries  recovery.Pieces
@@ -169,7 +172,8 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	}
 	in.protocols, in.ears = s.Protocols, protocol.NewEars()
 	var err error
-	if in.kinds, err = Kinds(s, in.Keys); err != nil {
+	in.Upstreams = upstream.NewCatalogue(in.DB, in.Keys)
+	if in.kinds, err = Kinds(s, in.Keys, in.Upstreams); err != nil {
 		return err
 	}
 	in.publicURL, in.organisation, in.Recovery, in.version = s.PublicURL, s.Organisation, s.Recovery, s.Version
@@ -205,7 +209,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	rules.Watch()
 	in.Participants = participant.New(participant.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Now: s.Now})
 	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: s.Protocols.Keys(), Subject: s.PublicURL.Hostname(), Now: s.Now})
-	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys)
+	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams)
 	limits, err := s.Limits.Check()
 	if err != nil {
 		return err
@@ -232,6 +236,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
+	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
@@ -268,6 +273,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+		Upstreams: in.Upstreams, Elsewhere: in.Elsewhere,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -310,7 +316,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Entries: in.DB.AuditLog(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Left: in.left, Now: s.Now}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Left: in.left, Now: s.Now}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Log: log, Prospects: in.SignIn.Prospects, Doors: protocol.NewDoors(in.SignIn.Prospects, in.Catalogue, in.protocols, in.publicURL), Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup, Languages: in.Enrolled.Languages}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.SignIn.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)

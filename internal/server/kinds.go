@@ -19,9 +19,11 @@ import (
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/authenticator/smscode"
 	"countersign/internal/authenticator/totp"
+	identityprovider "countersign/internal/authenticator/upstream"
 	"countersign/internal/authenticator/yubicootp"
 	"countersign/internal/directory"
 	"countersign/internal/keyring"
+	"countersign/internal/upstream"
 	"countersign/internal/web/app"
 	"countersign/internal/web/look"
 )
@@ -39,12 +41,12 @@ type KindList []Kind
 
 // EveryKind makes every kind for where only the kinds matter, and none of them is used.
 func EveryKind() (KindList, error) {
-	return Kinds(Settings{PublicURL: &url.URL{Scheme: "http", Host: "localhost"}}, nil)
+	return Kinds(Settings{PublicURL: &url.URL{Scheme: "http", Host: "localhost"}}, nil, nil)
 }
 
 // Kinds makes every kind: who adds one adds its line at the end. Without keys
-// nothing of theirs can be checked.
-func Kinds(s Settings, keys *keyring.Keyring) (KindList, error) {
+// nothing of theirs can be checked, and without upstreams no identity provider is known.
+func Kinds(s Settings, keys *keyring.Keyring, upstreams *upstream.Catalogue) (KindList, error) {
 	service, host := "Countersign", s.PublicURL.Hostname()
 	s.Passkeys.RPID, s.Passkeys.RPName, s.Passkeys.Origins = host, service, []string{s.PublicURL.Scheme + "://" + s.PublicURL.Host}
 	passkeys, err := passkey.New(s.Passkeys)
@@ -81,6 +83,7 @@ func Kinds(s Settings, keys *keyring.Keyring) (KindList, error) {
 		{Authenticator: passkeys},
 		{Authenticator: cardKind(s.Cards, keys), lacking: s.Cards == nil}, // as strong, and needs more than the browser
 		{Authenticator: passwords},
+		{Authenticator: elsewhere(upstreams)},
 		{Authenticator: push.New(s.PublicURL.JoinPath(app.Path).String(), passkeys)},
 		{Authenticator: codes},
 		{Authenticator: tokens},
@@ -100,6 +103,14 @@ func cardKind(c *Cards, keys *keyring.Keyring) *smartcard.Authenticator {
 		return &smartcard.Authenticator{}
 	}
 	return smartcard.New(smartcard.Options{Authorities: c.Authorities, Seals: cardSeals{keys}, URL: c.URL})
+}
+
+// elsewhere is other organisations' identity providers; without a catalogue it takes none.
+func elsewhere(c *upstream.Catalogue) *identityprovider.Authenticator {
+	if c == nil {
+		return identityprovider.New(identityprovider.Options{})
+	}
+	return identityprovider.New(identityprovider.Options{Seals: c.Seals(), Terms: c.Terms})
 }
 
 // here are those that this server has what it takes for.

@@ -195,7 +195,7 @@ func Check(file config.File, log *slog.Logger) error {
 		_, err = s.Limits.Check()
 	}
 	if err == nil {
-		_, err = Kinds(s, nil)
+		_, err = Kinds(s, nil, nil)
 	}
 	for _, pair := range []struct {
 		listens bool

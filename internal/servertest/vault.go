@@ -26,6 +26,7 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
+	"countersign/internal/upstream"
 	"countersign/internal/testbed"
 )
 
@@ -192,6 +193,15 @@ func (v *Vault) told(secret string) {
 		v.T.Fatalf("the session is not enough: %q", step.Reason)
 	}
 	if _, err := v.CertKeys.Of(ctx, "saml"); err != nil {
+		v.T.Fatal(err)
+	}
+	err := v.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
+		if _, err := v.Upstreams.SetTx(ctx, tx, upstream.Upstream{Name: "partner", Settings: upstream.Settings{Title: "Partner", Protocol: upstream.OpenID, Issuer: "https://partner.example"}}); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "upstream.set", Outcome: audit.OK, Detail: map[string]string{"upstream": "partner"}})
+	})
+	if err != nil {
 		v.T.Fatal(err)
 	}
 	if _, err := v.Participants.Join(ctx, step.Grant, participant.Joining{Name: "n4m3", Lasts: 100 * 24 * time.Hour}); err != nil {

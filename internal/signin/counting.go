@@ -24,15 +24,22 @@ func (m *matter) usable(refused []string) []directory.Credential {
 	return slices.DeleteFunc(m.settled(), func(c directory.Credential) bool { return slices.Contains(refused, c.Kind) })
 }
 
-// settled are the active credentials that quarantine does not keep from counting.
+// settled are the active credentials that quarantine does not keep from counting, without
+// links that are not confirmed.
 func (m *matter) settled() []directory.Credential {
-	return slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool { return !m.ripe(c) })
+	return slices.DeleteFunc(active(m.credentials), func(c directory.Credential) bool { return !m.ripe(c) || c.Traits.Has(assurance.Tentative) })
 }
 
 // ripe reports whether quarantine does not keep a credential from counting here. A
 // new password counts for what is its owner's own: it adds nothing to what whoever
 // made it could show, and without it they could not even say that it was not them.
+//
+// What another identity provider says counts for nobody who is privileged: whoever runs that
+// provider would administer with them.
 func (m *matter) ripe(c directory.Credential) bool {
+	if c.Traits.Has(assurance.Foreign) && m.account.Privileged {
+		return false
+	}
 	if !m.privileged() || !m.now.Before(c.Quarantine) {
 		return true
 	}

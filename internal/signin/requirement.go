@@ -12,8 +12,9 @@ import (
 	"countersign/internal/policy"
 )
 
-// demand asks policy, and adds what only raises: the client's wish, and what the
-// engine demands beside. It returns the kinds that policy refuses.
+// demand asks policy, and adds what only raises: the client's wish, what the engine demands
+// beside, and something held of the account's own beside a link that nobody has confirmed.
+// It returns the kinds that policy refuses.
 func (m *matter) demand(d *decision) (refused []string) {
 	d.fresh = directory.LacksTwoFactors(m.credentials, m.now)
 	facts := m.facts(m.account, d.fresh)
@@ -31,6 +32,9 @@ func (m *matter) demand(d *decision) (refused []string) {
 	}
 	if beside := m.engineRequirement(); beside != nil {
 		d.requirement = assurance.And(d.requirement, *beside)
+	}
+	if assurance.Union(slices.Concat(m.held, m.shown)).Has(assurance.Tentative) {
+		d.requirement = assurance.And(d.requirement, assurance.Need(assurance.Held))
 	}
 	return refused
 }

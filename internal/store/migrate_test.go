@@ -108,6 +108,7 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table counted",
 		"drop table raised",
 		"drop table checklist",
+		"drop table upstream",
 		"drop table cert_key",
 		"drop table participant",
 		"drop table signing_key",

@@ -27,6 +27,7 @@ var whoMay = map[string]string{
 	"token.return": "a-k", "token.revoke": "a-k", "offline.list": "a-k", "offline.issue": "a-k", "offline.reconcile": "a-k", "offline.revoke": "a-k",
 	"group.list": "a-k", "group.show": "a-k", "group.create": "a-k", "group.remove": "a-k", "group.member.add": "a-k", "group.member.remove": "a-k",
 	"application.list": "a-k", "application.show": "a-k", "application.snippet": "a-k", "application.test": "a-k", "application.set": "a-k", "application.remove": "a-k",
+	"upstream.list": "a-k", "upstream.show": "a-k", "upstream.test": "a-k", "upstream.set": "a-k", "upstream.accept-key": "a-k", "upstream.link": "a-k", "upstream.unlink": "a-k", "upstream.remove": "a-k",
 	"policy.show": "a-k", "policy.check": "a-k", "policy.test": "a-k", "policy.explain": "a-k", "policy.diff": "a-k", "policy.versions": "a-k", "policy.change": "a-k",
 	"coverage.show": "a-k", "coverage.declare": "a-k", "coverage.withdraw": "a-k", "drill.record": "a-k", "drill.begin": "a-k", "drill.list": "a-k", "drill.show": "a-k", "drill.results": "a-k", "audit.search": "a-k", "audit.checkpoint": "a-k",
 	"audit.alarms": "a-k", "audit.seen": "a-k", "site.export": "a-k", "site.plan": "a-k", "site.apply": "a-k",

@@ -27,7 +27,7 @@ var shownOtherwise = map[string]string{
 	"token.import upload":            "a secret of the sender's", "token.import digest": "a digest",
 	"token.assign codes": "codes that open something", "token.resync codes": "codes that open something", "token.resync received": "the server's own",
 	"offline.reconcile file": "it holds secrets", "drill.record report": "it is believed by its signature",
-	"application.set base": "a digest", "policy.change base": "the version that comes of it",
+	"application.set base": "a digest", "policy.change base": "the version that comes of it", "upstream.set base": "as policy.change",
 	"pass.issue lifetime": "in hours", "site.apply file": "it may hold secrets; what it changes is told", "token.pin none": "in words",
 }
 

@@ -45,6 +45,7 @@ var database = map[string]stored{
 	"token":    {key: []string{"id"}, where: "serial = 'SN-1'", unique: "serial likeness", covered: "id serial manufacturer kind detail issued seed state account credential batch version created mac likeness", removed: "a token in stock that is gone is assigned to nobody; one that was used is missed"},
 	"wake":     {key: []string{"approval"}, covered: "approval account state created mac"},
 	"push_key": {key: []string{"id"}, covered: "payload", harmless: map[string]string{"id": "only the row of number 1 is read", "created": "nothing reads it"}, copied: "only the row of number 1 is read"},
+	"upstream": {key: []string{"id"}, unique: "name", covered: "id name payload version"},
 	"cert_key": {key: []string{"purpose"}, covered: "purpose payload version"},
 	"participant": {key: []string{"id"}, covered: "id account session subject payload expires",
 		removed: "an application is not told of a sign-out; its own session ends when it was told that it ends"},

@@ -35,6 +35,7 @@ import (
 	"countersign/internal/admin/site"
 	"countersign/internal/admin/survey"
 	"countersign/internal/admin/token"
+	"countersign/internal/admin/upstream"
 	applications "countersign/internal/application"
 	"countersign/internal/approval"
 	"countersign/internal/assurance"
@@ -54,13 +55,14 @@ import (
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	tokens "countersign/internal/token"
+	upstreams "countersign/internal/upstream"
 )
 
 // Commands lists every command.
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
-		group.Commands(), application.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
+		group.Commands(), application.Commands(), upstream.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
 
 // Parts are what all commands work on.
@@ -79,6 +81,8 @@ type Parts struct {
 	Enrolled       enrollment.Pieces
 	Recoveries     recoveries.Pieces
 	HostCodes      *hosts.Lists
+	Upstreams      *upstreams.Catalogue
+	Elsewhere      upstreams.Pieces
 	CertKeys       *certkey.Keys
 	Signing        *signingkey.Keys
 	Sessions       *sessions.Sessions
@@ -153,6 +157,7 @@ func things(p Parts) []admin.Desk {
 	return slices.Concat(
 		group.Desks(groupParts(p)),
 		application.Desks(applicationParts(p)),
+		upstream.Desks(upstream.Parts{DB: p.DB, Accounts: p.Accounts, Engine: p.Engine, Upstreams: p.Upstreams, Links: p.Elsewhere.Links, Visits: p.Elsewhere.Visits, Dormant: p.Dormant, Now: p.Now}),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),

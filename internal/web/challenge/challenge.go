@@ -25,6 +25,7 @@ import (
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
+	"countersign/internal/upstream"
 	"countersign/internal/web/look"
 )
 
@@ -48,6 +49,8 @@ type Parts struct {
 	Openings      *recovery.Openings
 	Passes        *recovery.Passes
 	Stops         *recovery.Stops
+	Upstreams     *upstream.Visits
+	Links         *upstream.Links
 	// Left is where a browser goes on when its session was ended; empty stays here.
 	Left func(ctx context.Context, session string) (string, error)
 	Now  func() time.Time
@@ -62,7 +65,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, left: p.Left, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, upstreams: p.Upstreams, links: p.Links, left: p.Left, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
@@ -77,6 +80,8 @@ type player struct {
 	endings       *session.Endings
 	continuations *session.Continuations
 	languages     *enrollment.Languages
+	upstreams     *upstream.Visits
+	links         *upstream.Links
 	left          func(ctx context.Context, session string) (string, error)
 	pages         *look.Set
 }
@@ -98,6 +103,8 @@ func (c *player) routes() []look.Route {
 		{Pattern: "POST /sign-in", Demand: look.Public(), Handler: c.answer},
 		{Pattern: "GET /sign-in/wait", Demand: look.Public(), Handler: c.wait},
 		{Pattern: "GET /sign-in/card", Demand: look.Public(), Handler: c.card},
+		{Pattern: "POST /sign-in/upstream", Demand: look.Public(), Handler: c.away},
+		{Pattern: "GET " + upstream.Path + "{name}", Demand: look.Public(), Handler: c.back},
 		{Pattern: "GET " + OpenPath, Demand: look.Public(), Handler: c.opening},
 		{Pattern: "POST " + OpenPath, Demand: look.Public(), Handler: c.open},
 		{Pattern: "POST /sign-out", Demand: look.Public(), Handler: c.signOut},
@@ -182,6 +189,9 @@ func (c *player) answer(w http.ResponseWriter, r *http.Request) error {
 	if err := c.browser.movedText(r, e); err != nil {
 		return err
 	}
+	if home, err := c.homeOf(r, name); err != nil || home != "" {
+		return cmp.Or(err, c.visit(w, r, home, name))
+	}
 	a := prompt.Answer{Authenticator: form.Get("authenticator"), Text: form.Get("text"), Data: []byte(form.Get("data"))}
 	ticket := c.look.Get(r, ticketCookie)
 	var step signin.Step
@@ -217,6 +227,10 @@ type view struct {
 	Sending        *prompt.Prompt
 	Scan           string // a link that an app can scan in place of typing the number
 	Card           *look.Visit
+	// Upstreams are identity providers to sign in at, Homes says that names of some domains are
+	// theirs, and Here that whoever has one wants to sign in here all the same.
+	Upstreams   []upstream.Choice
+	Homes, Here bool
 }
 
 // transfers reports whether a number is to be typed on another device.
@@ -283,8 +297,9 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		if e.Application != signin.Self {
 			v.Title = c.prospects.Title(r.Context(), e.Application)
 		}
+		var err error
 		for _, p := range step.Prompts {
-			if c.look.Options.Kinds[p.Authenticator].Known {
+			if c.look.Options.Kinds[p.Authenticator].Known && p.Kind != prompt.Upstream {
 				v.Known = p.Authenticator
 			}
 			switch p.Kind {
@@ -295,18 +310,21 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 				v.Sending = &p
 				continue
 			case prompt.OutOfBand:
-				scan, err := scanned(p)
-				if err != nil {
+				if v.Scan, err = scanned(p); err != nil {
 					return err
 				}
-				v.Elsewhere, v.Scan = &p, scan
+				v.Elsewhere = &p
 				continue
 			case prompt.Certificate:
-				visit, err := look.VisitOf(p)
-				if err != nil {
+				if v.Card, err = look.VisitOf(p); err != nil {
 					return err
 				}
-				v.Card = visit
+				continue
+			case prompt.Upstream:
+				if v.Upstreams, v.Homes, err = c.upstreams.Choices(r.Context()); err != nil {
+					return err
+				}
+				v.Here = here(r)
 				continue
 			}
 			v.Typed = append(v.Typed, p)
@@ -380,6 +398,9 @@ func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Conti
 	}
 	g, err := c.engine.Claim(r.Context(), step.Ticket, e.Application, e.Action, e.Object)
 	if err != nil {
+		return err
+	}
+	if err := c.links.Confirm(r.Context(), g); err != nil {
 		return err
 	}
 	if err := c.begin(w, r, g); err != nil {

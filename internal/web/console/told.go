@@ -138,6 +138,10 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
 	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
+	"upstream.first-sight":              "{who} came by the identity provider {detail.upstream} for the first time, and has to confirm it",
+	"upstream.confirmed":                "{who} confirmed that they come by the identity provider {detail.upstream}",
+	"upstream.key-learned":              "The first key of the identity provider {detail.upstream} was learned",
+	"alarm.upstream-key":                "The identity provider {detail.upstream} signs with a key that it has not signed with before",
 	"key.signing-made":                  "A key was made by which others verify what is said of people",
 	"key.signing-removed":               "A key by which others verified what was said of people is over",
 	"key.push-made":                     "The key was made that apps know this server by",
@@ -256,7 +260,7 @@ func doer(e audit.Entry) string {
 // ways are by what something was done, in words.
 var ways = map[string]string{"browser": "in a browser", "api": "by the command line or the API", "app": "in the app", "radius": "by RADIUS", "forward-auth": "by forward-auth",
 	"socket": "on the server itself", "command line": "on the server itself", "mail": "by a mail", "notice": "by a mail", "push": "by a push", "sms": "by SMS", "yubico": "by Yubico's protocol", "certificate": "with a card",
-	"start": "at its start", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
+	"start": "at its start", "upstream": "by another organisation", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
 
 // means is by what something was done.
 func means(e audit.Entry) string {
