@@ -23,6 +23,7 @@ import (
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/rollover"
 	"countersign/internal/admin/session"
+	"countersign/internal/admin/upstream"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
 )

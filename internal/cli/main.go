@@ -62,6 +62,7 @@ type commands struct {
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
 	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
 	Offline       hostCodesCommand     `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
+	Upstream      upstreamCommand      `cmd:"" group:"admin" help:"Other organisations' identity providers, at which people sign in first."`
 	Rollover      rolloverCommand      `cmd:"" group:"admin" help:"Keys by which others know what this server signed, and their roll-over."`
 	Quiet         quietCommand         `cmd:"" group:"admin" help:"Quiet hours of apps."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`

@@ -144,7 +144,7 @@ func (l KindList) words() map[string]look.Kind {
 		_, approves := k.Authenticator.(authenticator.Approver)
 		_, bound := k.Authenticator.(authenticator.Binder)
 		token, is := k.Authenticator.(authenticator.Token)
-		out[d.Kind] = look.Kind{Noun: d.Noun, Mark: string(d.Mark), Known: d.Traits.OnlyKnown(), Vouched: d.Traits.Has(assurance.Vouched),
+		out[d.Kind] = look.Kind{Noun: d.Noun, Mark: string(d.Mark), Known: d.Traits.OnlyKnown() && !d.Traits.Has(assurance.Foreign), Vouched: d.Traits.Has(assurance.Vouched),
 			Approves: approves, Bound: bound, Carrier: string(d.Carrier), Noted: is && token.Shown()}
 	}
 	return out

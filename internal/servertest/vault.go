@@ -26,8 +26,8 @@ import (
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
-	"countersign/internal/upstream"
 	"countersign/internal/testbed"
+	"countersign/internal/upstream"
 )
 
 // Vault is a house in which every table has rows, each of which came about as it does

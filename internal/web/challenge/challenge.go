@@ -299,7 +299,7 @@ func (c *player) play(w http.ResponseWriter, r *http.Request, e session.Continua
 		}
 		var err error
 		for _, p := range step.Prompts {
-			if c.look.Options.Kinds[p.Authenticator].Known && p.Kind != prompt.Upstream {
+			if c.look.Options.Kinds[p.Authenticator].Known {
 				v.Known = p.Authenticator
 			}
 			switch p.Kind {
