@@ -281,7 +281,7 @@ var tables = map[string]string{
 	"guess": "count of wrong answers", "known_source": "known place", "approval": "approval", "app_count": "count of an app’s signatures", "prompted": "count of requests", "quiet": "quiet hours", "wake": "wake-up of an app",
 	"message": "message", "sent": "count of messages", "attempt": "sign-in under way", "policy": "policy", "session": "session", "ticket": "one-time link", "recovery": "recovery", "recovery_request": "request for a recovery",
 	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "cert_key": "key with a certificate", "participant": "application in a session", "oauth_grant": "what a client was given", "oauth_logout": "client that is to be told of a sign-out", "oauth_used": "what was used once", "signing_key": "key that signs", "wrapped_key": "key",
-	"upstream": "identity provider",
+	"upstream":    "identity provider",
 	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
 	"destination": "destination of events", "external_id": "what a provisioning client calls somebody", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
 }
