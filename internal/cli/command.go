@@ -19,6 +19,7 @@ import (
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/prompts"
+	"countersign/internal/admin/provisioning"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/rollover"
@@ -221,6 +222,15 @@ type (
 		Link      do[upstream.Link]      `cmd:""`
 		Unlink    do[upstream.Unlink]    `cmd:""`
 		Remove    do[upstream.Remove]    `cmd:""`
+	}
+	provisioningCommand struct {
+		List    do[provisioning.List]    `cmd:"" default:"withargs"`
+		Show    do[provisioning.Show]    `cmd:""`
+		Compare do[provisioning.Compare] `cmd:""`
+		Set     do[provisioning.Set]     `cmd:""`
+		Mend    do[provisioning.Mend]    `cmd:""`
+		Release do[provisioning.Release] `cmd:""`
+		Remove  do[provisioning.Remove]  `cmd:""`
 	}
 	rolloverCommand struct {
 		Show     do[rollover.Show]     `cmd:"" default:"withargs"`

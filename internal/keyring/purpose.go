@@ -33,6 +33,7 @@ const (
 	Participant Purpose = "participant"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
+	Provision   Purpose = "provision"
 	Push        Purpose = "push"
 	Recovery    Purpose = "recovery"
 	Session     Purpose = "session"
@@ -46,7 +47,7 @@ const (
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Push, Recovery, Session, Signing, Team, Ticket, Token, Upstream}
+		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Provision, Push, Recovery, Session, Signing, Team, Ticket, Token, Upstream}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

@@ -189,6 +189,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	go d.in.Pusher.run(ctx, s.Log)
 	d.carry(ctx, s)
 	d.in.Delivery.Run(ctx)
+	d.in.Provision.Worker.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -201,6 +202,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	<-finished
 	d.in.carriers.wait()
 	d.in.Delivery.Wait()
+	d.in.Provision.Worker.Wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}

@@ -51,6 +51,7 @@ import (
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/scim"
+	"countersign/internal/provision"
 	"countersign/internal/pushkey"
 	"countersign/internal/recovery"
 	"countersign/internal/rootkey"
@@ -95,6 +96,7 @@ type Installation struct {
 	continuations  *session.Continuations
 	Tickets        *ticket.Tickets
 	Participants   *participant.Participants
+	Provision      provision.Pieces
 	CertKeys       *certkey.Keys
 	Grants         *oauth.Grants
 	Signing        *signingkey.Keys
@@ -261,6 +263,8 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 		return err
 	}
 	in.rooms = append(in.rooms, pushes)
+	in.Provision = provision.New(provision.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(of), Applications: catalogue, MayUse: in.SignIn.Prospects.MayUse, Now: s.Now, Log: s.Log})
+	in.rooms = append(in.rooms, in.Provision.Worker)
 	if in.Delivery, err = in.delivery(s); err != nil {
 		return err
 	}
@@ -272,7 +276,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Counts = overview.NewCounts(in.DB, s.Now)
 	in.Setup = setup.New(setup.Parts{DB: in.DB, Accounts: in.Accounts, Milestones: milestones, Groups: in.Groups, Rules: rules, Tickets: in.Tickets, Passes: in.Passes, Now: s.Now})
 	in.byMachine = ways.NewLocal(ways.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Endings: enrolled.Endings, Sessions: in.Endings, Notices: enrolled.Notices, Now: s.Now}, in.Passes)
-	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
+	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Provision: in.Provision, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Upstreams: in.Upstreams, Elsewhere: in.Elsewhere,
 		Sessions: in.Sessions, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
@@ -302,7 +306,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Grants.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Provision.Queue.Forget, in.Grants.Forget}
 }
 
 func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Reader) (http.Handler, error) {

@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,6 +131,29 @@ func (v *Vault) provisioned() {
 		return tx.Record(audit.Entry{Event: "test.provisioned", Outcome: audit.OK, Account: int64(ada.ID)})
 	})
 	if err != nil {
+		v.T.Fatal(err)
+	}
+	v.provisions()
+}
+
+// provisions has people made in an application, which takes everybody and tells nothing of them.
+func (v *Vault) provisions() {
+	v.T.Helper()
+	var made atomic.Int64
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprintf(w, `{"id":"n%d"}`, made.Add(1))
+		case strings.HasSuffix(r.URL.Path, "/Users"):
+			fmt.Fprint(w, `{"totalResults":0}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	v.T.Cleanup(app.Close)
+	v.Does("provisioning.set", map[string]any{"application": "vpn", "settings": map[string]any{"address": app.URL, "token": "a-token-of-the-vpn", "inside": []string{"127.0.0.1"}}})
+	if err := v.Provision.Worker.Step(context.Background()); err != nil {
 		v.T.Fatal(err)
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"countersign/internal/application"
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/failure"
+	"countersign/internal/policy"
 	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
@@ -108,6 +110,33 @@ func (p *Prospects) LetsIn(ctx context.Context, id assurance.AccountID, source n
 		}
 	}
 	return out, nil
+}
+
+// MayUse returns a function that reports whether policy lets an account sign in to an application
+// at all: from some address, at some time, with whatever it would have to show. That an account is
+// suspended, dormant or at risk is not looked at: that passes.
+func (p *Prospects) MayUse(ctx context.Context, app application.Application) (func(directory.Account) bool, error) {
+	m := p.judge.matter(&attempt{Request: Request{Application: app.Name, Action: SignIn, Protocol: app.Protocol, Method: "GET", Path: "/"}}, app)
+	rules, err := p.judge.rules.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	known := map[string]bool{} // by how the rules tell accounts apart
+	return func(a directory.Account) bool {
+		f := m.facts(a, false)
+		f.Account.Dormant, f.Account.AtRisk, f.Account.Suspended = false, false, false
+		key := rules.Alike(f)
+		mu.Lock()
+		defer mu.Unlock()
+		may, there := known[key]
+		if !there {
+			ways := rules.Weakest(policy.Class{Facts: f, Free: policy.FreeSource | policy.FreeTime | policy.FreeRequest}).Ways
+			may = slices.ContainsFunc(ways, func(w policy.Way) bool { _, no := w.Decision.Requirement.Denied(); return !no })
+			known[key] = may
+		}
+		return may
+	}, nil
 }
 
 // Title is what people call an application, or its name where it has no title or is not there.

@@ -116,6 +116,9 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table oauth_used",
 		"drop table oauth_logout",
 		"drop table external_id",
+		"drop table scim_target",
+		"drop table scim_entry",
+		"drop table scim_worker",
 		"drop index address_mail",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one
 		"create index audit_entry_account on audit_entry (account, seq)",

@@ -40,10 +40,13 @@ var chores = map[string][]string{
 	"wrapped_key":      {"insert"}, // the audit log's own keys come before any entry; useless without the root key
 	"spent":            {"delete"}, // by age only, see below
 	"participant":      {"delete"},
-	"oauth_grant":      {"delete"},           // by age only, see below
-	"oauth_logout":     {"update", "delete"}, // to queue one is a change; whom it is about is sealed
-	"oauth_used":       {"insert", "delete"}, // it only says no; a row that has expired is nothing
-	"session":          {"delete", "update"}, // an update of seen with its MAC only, see below
+	"oauth_grant":      {"delete"},                     // by age only, see below
+	"oauth_logout":     {"update", "delete"},           // to queue one is a change; whom it is about is sealed
+	"oauth_used":       {"insert", "delete"},           // it only says no; a row that has expired is nothing
+	"scim_entry":       {"insert", "update", "delete"}, // what is sent is asked of the directory each time
+	"scim_target":      {"update"},                     // when everybody was looked at last
+	"scim_worker":      {"insert", "update"},           // how far it has come, with its MAC
+	"session":          {"delete", "update"},           // an update of seen with its MAC only, see below
 }
 
 // closed lists the tables that only this package writes.

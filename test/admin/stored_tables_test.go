@@ -49,6 +49,11 @@ var database = map[string]stored{
 	"cert_key": {key: []string{"purpose"}, covered: "purpose payload version"},
 	"participant": {key: []string{"id"}, covered: "id account session subject payload expires",
 		removed: "an application is not told of a sign-out; its own session ends when it was told that it ends"},
+	"scim_target": {key: []string{"application"}, covered: "application payload version", harmless: map[string]string{"looked": "everybody is looked at sooner or later, and each hour at the latest as the server starts anew"}},
+	"scim_entry": {key: []string{"application", "kind", "subject"}, covered: "application kind subject payload", harmless: map[string]string{
+		"state": "what is to be is computed each time it is looked at", "due": "everybody is looked at each hour", "tries": "as due", "ended": "it counts towards a bound that the administrators of the application set for their own mistakes"},
+		removed: "who is there is found by their name", copied: "as removed", moved: "as removed", putBack: "a comparison with the application finds what differs"},
+	"scim_worker": {key: []string{"name"}, covered: "next holder until mac", harmless: map[string]string{"name": "a row of another name is read by nobody, and everybody is looked at anew"}, removed: "everybody is looked at anew", copied: "as name", moved: "as name", putBack: "entries are read again, which changes nothing"},
 	"signing_key": {key: []string{"id"}, unique: "name", covered: "id name algorithm payload created starts mac"},
 	"oauth_grant": {key: []string{"id"}, covered: "id account client session step payload created expires ended mac",
 		removed: "somebody has to sign in again"},

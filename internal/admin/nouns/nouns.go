@@ -28,6 +28,7 @@ import (
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/policy"
 	"countersign/internal/admin/prompts"
+	"countersign/internal/admin/provisioning"
 	"countersign/internal/admin/quiet"
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/rollover"
@@ -48,6 +49,7 @@ import (
 	"countersign/internal/notify"
 	policies "countersign/internal/policy"
 	"countersign/internal/protocol"
+	"countersign/internal/provision"
 	recoveries "countersign/internal/recovery"
 	sessions "countersign/internal/session"
 	"countersign/internal/signin"
@@ -62,7 +64,7 @@ import (
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
-		group.Commands(), application.Commands(), upstream.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
+		group.Commands(), application.Commands(), upstream.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
 
 // Parts are what all commands work on.
@@ -85,6 +87,7 @@ type Parts struct {
 	Elsewhere      upstreams.Pieces
 	CertKeys       *certkey.Keys
 	Signing        *signingkey.Keys
+	Provision      provision.Pieces
 	Sessions       *sessions.Sessions
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
@@ -162,6 +165,7 @@ func things(p Parts) []admin.Desk {
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
 			rollover.Desk(rollover.Parts{DB: p.DB, Certs: p.CertKeys, Signing: p.Signing, Now: p.Now}),
+			provisioning.Desk(provisioning.Parts{DB: p.DB, Applications: p.Applications, Groups: p.Groups, Targets: p.Provision.Targets, Queue: p.Provision.Queue, Worker: p.Provision.Worker, Now: p.Now}),
 			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})
 }

@@ -274,6 +274,7 @@ func reasonWords(reason string) string {
 
 // tables are what the rows of the database are to people.
 var tables = map[string]string{
+	"scim_target": "application that is provisioned", "scim_entry": "person or group in an application", "scim_worker": "progress of provisioning",
 	"account": "account", "account_alias": "other name of an account", "address": "address of an account", "team": "group", "membership": "membership of a group",
 	"credential": "authenticator", "spent": "code that was used", "milestone": "milestone of the installation", "token": "hardware token", "application": "application",
 	"guess": "count of wrong answers", "known_source": "known place", "approval": "approval", "app_count": "count of an app’s signatures", "prompted": "count of requests", "quiet": "quiet hours", "wake": "wake-up of an app",
@@ -287,6 +288,7 @@ var tables = map[string]string{
 // details are the names of what an entry says besides, for people. A test finds every name
 // that the sources write, and fails for one that is not here.
 var details = map[string]string{
+	"address": "Address", "differences": "Differences", "id": "Identifier there", "most": "At most", "people": "People",
 	"account": "Account", "destination": "Destination", "rejected": "Not taken", "accounts": "Accounts", "times": "Times", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
 	"amr": "Method", "client-request-id": "Entra’s name of the request", "hint": "Hint", "identifier": "Identifier",
 	"at": "At", "authenticator": "Authenticator", "approved-with": "Approved with", "approved-by-session": "Not asked again: shown at", "because": "Because", "by": "By", "carrier": "What carries it", "certificate": "Certificate", "class": "How they signed in", "check": "How it was made sure", "client": "Client", "code": "Code", "codes": "Codes",
