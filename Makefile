@@ -2,6 +2,8 @@
 # make quick  vet, and every test that takes little and needs nothing but Go: under a minute
 # make story NAME=TestX  one story, with the real parts
 # make test   installs what tests need from Debian, then runs every test
+# make test-parties  stories with programs that take long to build: versitygw (a cloud's IAM) and others. As root, and minutes the
+#             first time
 # make check  formatting, vet, staticcheck, and who imports whom
 # make race   the rooms that share memory, with the race detector
 # make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far
@@ -34,7 +36,7 @@ BENCH       ?= ./internal/...
 ROOMS       ?= signin session ticket keyring directory enrollment recovery incident
 PACKAGES    ?= ./...
 
-.PHONY: build deb image quick story test check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak ha install clean
+.PHONY: build deb image quick story test test-parties check race bench bench-attack bench-peers benches mutants drill-mutants fuzz soak ha install clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -55,6 +57,9 @@ story:
 test:
 	deploy/test-packages.sh
 	$(GO) test -timeout 60m $(PACKAGES)
+
+test-parties:
+	$(GO) test -tags parties -timeout 60m ./test/parties/...
 
 check:
 	@test -z "$$(gofmt -l cmd internal test)" || { echo "gofmt these:"; gofmt -l cmd internal test; exit 1; }

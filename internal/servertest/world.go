@@ -86,7 +86,7 @@ func NewWorldOn(t testing.TB, database string) *World {
 	return NewWorldAt(t, database, "http://localhost", nil)
 }
 
-// NewWorldAt is newWorld at an origin, to which a port is added. With https it
+// NewWorldAt is newWorld at an origin, to which a port is added if it has none. With https it
 // has a certificate, and its people trust every certificate and find every name
 // under .test on this machine.
 func NewWorldAt(t testing.TB, database, origin string, certificate *tls.Certificate) *World {
@@ -108,12 +108,11 @@ func newWorldAhead(t testing.TB, ahead time.Duration, s server.Settings, origin 
 	if s.Folder == "" {
 		s.Folder = t.TempDir()
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, base, err := listenAt(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	w := &World{T: t, Base: origin + ":" + port, Folder: s.Folder}
+	w := &World{T: t, Base: base, Folder: s.Folder}
 	w.Later(ahead)
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
@@ -146,6 +145,25 @@ func newWorldAhead(t testing.TB, ahead time.Duration, s server.Settings, origin 
 	w.Stop = sync.OnceFunc(func() { stop(); <-stopped; server.Close(); w.DB.Close() })
 	t.Cleanup(w.Stop)
 	return w
+}
+
+// listenAt listens for an origin: on loopback at any port, or where it names its port, there on
+// every address of this machine. It returns the origin as browsers write it.
+func listenAt(origin string) (net.Listener, string, error) {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return nil, "", err
+	}
+	if u.Port() != "" {
+		l, err := net.Listen("tcp", ":"+u.Port())
+		return l, strings.TrimSuffix(origin, map[string]string{"https": ":443", "http": ":80"}[u.Scheme]), err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return l, origin + ":" + port, nil
 }
 
 // addresses gives each of the protocols a free port on loopback.

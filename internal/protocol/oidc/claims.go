@@ -104,6 +104,9 @@ func (p *statements) idToken(ctx context.Context, c client, by signin.Grant, g *
 	all["iat"], all["exp"] = now.Unix(), now.Add(idTokenLife).Unix()
 	all["auth_time"], all["acr"], all["amr"] = at.Unix(), class, assurance.AMR(evidence, p.method)
 	all["sid"] = sid(by)
+	if tags, is := c.sessionTag(evidence, now); is {
+		all[tagsClaim] = tags
+	}
 	if g.Nonce != "" {
 		all["nonce"] = g.Nonce
 	}

@@ -57,6 +57,8 @@ func form() []protocol.Group {
 			{Name: "backchannel_logout_uri", Label: "Address for back-channel logout", Help: "Where Countersign itself tells the application that somebody's session is over, such as https://wiki.example.org/backchannel-logout."},
 			{Name: "inside", Label: "Places inside", Kind: protocol.Words, Help: "Your networks, addresses or hosts in which that address may be, such as 10.0.0.0/24. Without them only public addresses are told."},
 			{Name: "frontchannel_logout_uri", Label: "Address for front-channel logout", Help: "Where the browser of whoever signs out goes in a frame. It has the host of a redirect URI. Use the other one where the application has both."},
+			{Name: "session_tag", Label: "Key of a session tag, for a cloud", Help: "Such as cs-mfa: ID tokens then say phrh, phr or mfa under it where that was shown just now (https://aws.amazon.com/tags)."},
+			{Name: "session_tag_minutes", Label: "Minutes that count as just now", Kind: protocol.Number, Help: "1 to 60; 15 where it is empty."},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},

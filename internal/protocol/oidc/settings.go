@@ -77,6 +77,10 @@ type Settings struct {
 	// Introspects are the client IDs of which it may ask what an access token is good for, as a
 	// resource server (RFC 7662). One that does nothing else needs no redirect URI.
 	Introspects []string `json:"introspects,omitempty"`
+	// SessionTag is the key of a session tag in ID tokens, for clouds of AWS's kind, which says what
+	// was shown in the last SessionTagMinutes: 15 unless set, 1 to 60. Empty is none.
+	SessionTag        string `json:"session_tag,omitempty"`
+	SessionTagMinutes int    `json:"session_tag_minutes,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -131,6 +135,9 @@ func parse(raw json.RawMessage) (Settings, error) {
 	if s.Algorithm == "" {
 		s.Algorithm = signingkey.ES256
 	}
+	if s.SessionTag != "" && s.SessionTagMinutes == 0 {
+		s.SessionTagMinutes = defaultTagMinutes
+	}
 	if s.AccessMinutes == 0 {
 		s.AccessMinutes = defaultMinutes
 	}
@@ -167,7 +174,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkIntrospects, s.checkCertificates, s.checkLogout} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout} {
 		if err := check(); err != nil {
 			return err
 		}
