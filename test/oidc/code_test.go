@@ -11,6 +11,8 @@ import (
 	"countersign/internal/servertest"
 	"countersign/internal/session"
 	"countersign/internal/store"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
 )
 
 // signedIn is a browser in which ada is signed in at Countersign.
@@ -260,4 +262,32 @@ func TestATokenIsNoSession(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The promise: a client that may leave PKCE out signs people in without it, and nobody takes it from
+// one that has it.
+func TestAClientWithoutPKCE(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := w.EnrollCodes("ada")
+	old := newParty(w, "old", map[string]any{"pkce": "optional"})
+	p := signedIn(w, ada)
+	p.Get(old.config.AuthCodeURL("a-state", gooidc.Nonce("a-nonce")))
+	form := old.tokenForm(old.back())
+	form.Del("code_verifier")
+	if status, got := old.post(t, "/oidc/token", form); status != 200 || got["id_token"] == nil {
+		t.Fatalf("without PKCE: %d %v", status, got)
+	}
+	p.Get(old.config.AuthCodeURL("a-state", gooidc.Nonce("a-nonce")))
+	if status, _ := old.post(t, "/oidc/token", old.tokenForm(old.back())); status != 400 {
+		t.Errorf("a verifier for a code without a challenge: %d", status)
+	}
+	p.Get(old.begin())
+	form = old.tokenForm(old.back())
+	form.Del("code_verifier")
+	if status, _ := old.post(t, "/oidc/token", form); status != 400 {
+		t.Errorf("no verifier for a code with a challenge: %d", status)
+	}
+	wiki := newParty(w, "wiki", nil)
+	p.Get(wiki.config.AuthCodeURL("a-state", gooidc.Nonce("a-nonce")))
+	wiki.refused("invalid_request")
 }

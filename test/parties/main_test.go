@@ -25,7 +25,7 @@ func program(t *testing.T, module, version, main string, more ...string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(cache, "countersign-parties", filepath.Base(main)+"-"+version)
+	path := filepath.Join(cache, "countersign-parties", filepath.Base(module)+"-"+version)
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}

@@ -265,3 +265,39 @@ func TestASignedRequestIsItsClients(t *testing.T) {
 		}
 	}
 }
+
+// PKCE can be left out only by a client whose settings say so, wholly, and by none that proves
+// nothing; a code that was asked for without it comes without it.
+func TestPKCEThatIsOptional(t *testing.T) {
+	strict, loose := client{}, client{Settings: Settings{PKCE: PKCEOptional}}
+	digest := strings.Repeat("A", 43)
+	for name, k := range map[string]struct {
+		c    client
+		v    params
+		good bool
+	}{
+		"none, as everybody must not": {strict, params{}, false}, "none, as it may": {loose, params{}, true}, "a method alone": {loose, params{"code_challenge_method": "S256"}, false},
+		"plain": {loose, params{"code_challenge": digest, "code_challenge_method": "plain"}, false}, "no method": {loose, params{"code_challenge": digest}, false}, "whole": {loose, params{"code_challenge": digest, "code_challenge_method": "S256"}, true},
+	} {
+		q := request{client: k.c}
+		if f := q.readPKCE(k.v); f.is() == k.good || k.good && q.challenge != k.v["code_challenge"] {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	without := &oauth.Given{}
+	without.Redirect = "https://a/b"
+	for verifier, want := range map[string]bool{"": true, strings.Repeat("v", 43): false} {
+		if bound(without, params{"redirect_uri": "https://a/b", "code_verifier": verifier}) != want {
+			t.Errorf("without a challenge, with the verifier %q", verifier)
+		}
+	}
+	for settings, good := range map[string]bool{`"pkce":"optional"`: true, `"pkce":"plain"`: false, `"pkce":"optional","runs":"native"`: false, `"pkce":"optional","authentication":"none","client_secret":""`: false} {
+		raw := json.RawMessage(`{"client_id":"wiki","client_secret":"a-client-secret-of-more-than-32-characters","redirect_uris":["https://wiki.example.org/callback"],` + settings + `}`)
+		if strings.Contains(settings, "client_secret") {
+			raw = json.RawMessage(strings.Replace(string(raw), `"client_secret":"a-client-secret-of-more-than-32-characters",`, "", 1))
+		}
+		if err := CheckSettings(raw); (err == nil) != good {
+			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}

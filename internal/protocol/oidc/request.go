@@ -122,11 +122,14 @@ func (q *request) understand(v params) fault {
 }
 
 // readPKCE demands S256 of every client (RFC 7636, RFC 9700 section 2.1.1): who could leave it
-// out could have somebody else's code taken.
+// out could have somebody else's code taken. A client on a server that knows no PKCE may leave it
+// out where its settings say so.
 func (q *request) readPKCE(v params) fault {
 	switch {
+	case v["code_challenge"] == "" && v["code_challenge_method"] == "" && q.client.PKCE == PKCEOptional:
+		return fault{}
 	case v["code_challenge"] == "":
-		return fault{"invalid_request", "The parameter code_challenge is missing: PKCE with S256 is needed of every client."}
+		return fault{"invalid_request", "The parameter code_challenge is missing: PKCE with S256 is needed of this client."}
 	case v["code_challenge_method"] != "S256":
 		return fault{"invalid_request", "The code challenge method is S256 and no other."}
 	case !isDigest(v["code_challenge"]):

@@ -56,6 +56,9 @@ type Settings struct {
 	// Requests is how the client must hand over its requests: in the browser's address unless
 	// set, [Pushed] or [Signed].
 	Requests string `json:"requests,omitempty"`
+	// PKCE is [PKCEOptional] for a client on a server that knows no PKCE, or empty: every request
+	// has it then.
+	PKCE string `json:"pkce,omitempty"`
 	// Profile is [FAPI2] for a client that keeps to the FAPI 2.0 Security Profile, or empty.
 	Profile string `json:"profile,omitempty"`
 	// Algorithm signs ID tokens: ES256 unless set, or RS256.
@@ -105,6 +108,9 @@ const (
 	Pushed = "pushed"
 	Signed = "signed"
 )
+
+// PKCEOptional is described at [Settings].
+const PKCEOptional = "optional"
 
 // FAPI2 is described at [Settings].
 const FAPI2 = "fapi2"
@@ -194,6 +200,10 @@ func (s Settings) checkWords() error {
 		return invalid("Requests are pushed or signed, or it is empty.")
 	case s.Sender != "" && s.Sender != ByDPoP && s.Sender != ByDPoPNonce && s.Sender != ByCertificate:
 		return invalid("Tokens are bound to a key by dpop, dpop-nonce or tls, or it is empty.")
+	case s.PKCE != "" && s.PKCE != PKCEOptional:
+		return invalid("PKCE is optional for a client that knows none, or it is empty.")
+	case s.PKCE != "" && (s.Authentication == ByNothing || s.native() || s.Profile != ""):
+		return invalid("PKCE can be optional only for an application on a server that proves who it is, and without a profile.")
 	case s.Requests == Signed && len(s.Keys) == 0:
 		return invalid("Signed requests need the client's public key, as a JWK.")
 	}
@@ -332,6 +342,9 @@ func Caveats(raw json.RawMessage) (out []string) {
 	}
 	if slices.ContainsFunc(s.Redirects, func(u string) bool { return strings.HasPrefix(u, "http://") && !loopback(u) }) {
 		out = append(out, "answers go to an address without https")
+	}
+	if s.PKCE == PKCEOptional {
+		out = append(out, "requests may come without PKCE (pkce: optional): only the application itself keeps another's code from being used in a browser that it was not made for")
 	}
 	if len(s.Introspects) > 0 {
 		out = append(out, "it learns of whom the access tokens of other applications are ("+strings.Join(s.Introspects, ", ")+")")

@@ -96,9 +96,14 @@ func (p *desk) redeem(w http.ResponseWriter, r *http.Request, a ask) {
 }
 
 // bound reports whether a code comes with what it was asked for with: the same redirect URI
-// (RFC 6749 section 4.1.3) and the verifier of its challenge (RFC 7636 section 4.6).
+// (RFC 6749 section 4.1.3) and the verifier of its challenge (RFC 7636 section 4.6). A code that was
+// asked for without a challenge comes without a verifier: somebody took the challenge away where
+// one comes (RFC 9700 section 4.8.2).
 func bound(g *oauth.Given, v params) bool {
 	verifier := v["code_verifier"]
+	if g.Challenge == "" {
+		return v["redirect_uri"] == g.Redirect && verifier == ""
+	}
 	sum := sha256.Sum256([]byte(verifier))
 	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
 	return v["redirect_uri"] == g.Redirect && isVerifier(verifier) && subtle.ConstantTimeCompare([]byte(challenge), []byte(g.Challenge)) == 1
