@@ -14,6 +14,7 @@ import (
 	"countersign/internal/admin/application"
 	"countersign/internal/admin/authenticator"
 	admincertificate "countersign/internal/admin/certificate"
+	connections "countersign/internal/admin/connection"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/hostcodes"
 	"countersign/internal/admin/key"
@@ -237,6 +238,10 @@ type (
 		Announce do[rollover.Announce] `cmd:""`
 		Switch   do[rollover.Switch]   `cmd:""`
 		Retire   do[rollover.Retire]   `cmd:""`
+	}
+	connectionCommand struct {
+		List do[connections.List] `cmd:"" default:"withargs"`
+		End  do[connections.End]  `cmd:""`
 	}
 	quietCommand struct {
 		Clear do[quiet.Clear] `cmd:""`

@@ -57,6 +57,7 @@ type commands struct {
 	Pass          passCommand          `cmd:"" group:"admin" help:"Temporary access passes."`
 	Recovery      recoveryCommand      `cmd:"" group:"admin" help:"People who lost what they sign in with."`
 	Session       sessionCommand       `cmd:"" group:"admin" help:"Sessions."`
+	Connection    connectionCommand    `cmd:"" group:"admin" help:"Applications that people are signed in to."`
 	Authenticator authenticatorCommand `cmd:"" group:"admin" help:"Authenticators."`
 	Token         tokenCommand         `cmd:"" group:"admin" help:"Hardware tokens."`
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`

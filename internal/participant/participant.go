@@ -163,6 +163,11 @@ func (p *Participants) Of(ctx context.Context, session string) ([]Participant, e
 	return p.read(p.db.Query(ctx, `select `+columns+` from participant where session = $1 and expires > $2 order by id`, session, store.Unix(p.now())))
 }
 
+// OfAccount are the applications that were told of an account's sessions.
+func (p *Participants) OfAccount(ctx context.Context, account assurance.AccountID) ([]Participant, error) {
+	return p.read(p.db.Query(ctx, `select `+columns+` from participant where account = $1 and expires > $2 order by id`, int64(account), store.Unix(p.now())))
+}
+
 // Named are the sessions of which an application was told by this name; where index is not
 // empty, the one that it knows by it.
 func (p *Participants) Named(ctx context.Context, application, name, index string) ([]Participant, error) {

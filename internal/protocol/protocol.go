@@ -23,6 +23,7 @@ import (
 	"countersign/internal/certkey"
 	"countersign/internal/clientaddr"
 	"countersign/internal/failure"
+	"countersign/internal/language"
 	"countersign/internal/linked"
 	"countersign/internal/metrics"
 	"countersign/internal/oauth"
@@ -67,6 +68,9 @@ type Description struct {
 	// Begin is a path of ours at which a person begins, in the place of Start; empty where the
 	// application's settings want none. Nil is for a protocol in which nobody begins with us.
 	Begin func(app application.Application) string
+	// Words are what each scope and each fact of a person means to them, within a sentence. One
+	// without words is shown as it is.
+	Words map[string]language.Sentence
 	// Form is what the console asks for. Every field of kind Secret is hidden wherever
 	// settings are shown, by its name.
 	Form []Group

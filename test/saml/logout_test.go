@@ -41,6 +41,11 @@ func TestSignOutEverywhere(t *testing.T) {
 		browser.Visit(blog.URL + "/page")
 		browser.WaitText("h1", "Welcome")
 		told := wiki.last()
+		browser.Visit(w.Base + "/account/connected")
+		browser.WaitText("main", "It is told when you sign out.")
+		if list := browser.Text("main"); !strings.Contains(list, told.Subject.NameID.Value) || !strings.Contains(list, blog.last().Subject.NameID.Value) {
+			t.Errorf("the page of connected applications says %s", list)
+		}
 		if here {
 			browser.Visit(w.Base + "/account")
 			browser.Click(`form[action="/sign-out"] button`)

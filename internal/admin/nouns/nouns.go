@@ -20,6 +20,7 @@ import (
 	"countersign/internal/admin/authenticator"
 	"countersign/internal/admin/certificate"
 	"countersign/internal/admin/checklist"
+	"countersign/internal/admin/connection"
 	"countersign/internal/admin/coverage"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/hostcodes"
@@ -47,6 +48,7 @@ import (
 	hosts "countersign/internal/hostcodes"
 	"countersign/internal/linked"
 	"countersign/internal/notify"
+	"countersign/internal/oauth"
 	policies "countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/provision"
@@ -62,7 +64,7 @@ import (
 
 // Commands lists every command.
 func Commands() admin.List {
-	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(),
+	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(), connection.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
 		group.Commands(), application.Commands(), upstream.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
 }
@@ -89,6 +91,8 @@ type Parts struct {
 	Signing        *signingkey.Keys
 	Provision      provision.Pieces
 	Sessions       *sessions.Sessions
+	Clients        *oauth.Connections
+	Connections    *protocol.Connections
 	SessionEndings *sessions.Endings
 	Rules          *signin.Rules
 	Passes         *pass.Passes
@@ -150,6 +154,7 @@ func people(p Parts) []admin.Desk {
 		[]admin.Desk{
 			key.Desk(key.Parts{DB: p.DB, Accounts: p.Accounts, Keys: p.Enrolled.Keys, Commands: Commands, Applications: p.Applications, Protocols: p.Protocols, Now: p.Now}),
 			session.Desk(session.Parts{DB: p.DB, Accounts: p.Accounts, Endings: p.SessionEndings, Stops: p.Recoveries.Stops}),
+			connection.Desk(connection.Parts{DB: p.DB, Accounts: p.Accounts, Connections: p.Connections, Clients: p.Clients}),
 			authenticator.Desk(authenticator.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Listing: p.Enrolled.Listing, Endings: p.Enrolled.Endings, Notices: p.Enrolled.Notices}),
 			certificate.Desk(certificate.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Engine: p.Engine, Enrollments: p.Enrolled.Enrollments, Listing: p.Enrolled.Listing, Dormant: p.Dormant, Now: p.Now}),
 		})

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"countersign/internal/application"
+	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
 )
@@ -13,7 +14,7 @@ import (
 func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by OpenID Connect", Document: "oidc.md", Plays: prompt.Browser,
-		CheckSettings: CheckSettings, Start: Start, Clash: Clash, Guides: guides(), Test: test,
+		CheckSettings: CheckSettings, Start: Start, Clash: Clash, Guides: guides(), Test: test, Words: words(),
 		Open: func(p protocol.Parts) (protocol.Service, error) {
 			provider := New(p)
 			return protocol.Service{Handle: provider.Handle, Left: provider.exit.onward, Work: provider.herald.work}, nil
@@ -70,6 +71,18 @@ func classChoices() []protocol.Choice {
 	out := []protocol.Choice{{Value: "", Text: "What the policy demands"}}
 	for _, name := range classNames() {
 		out = append(out, protocol.Choice{Value: name, Text: name})
+	}
+	return out
+}
+
+// words are what scopes and claims mean to whoever they are about.
+func words() map[string]language.Sentence {
+	out := map[string]language.Sentence{}
+	for scope, says := range scopeWords {
+		out[scope] = says
+		for _, claim := range claimsOf[scope] {
+			out[claim] = says
+		}
 	}
 	return out
 }

@@ -10,12 +10,14 @@ import (
 	"countersign/internal/admin/account"
 	"countersign/internal/admin/audit"
 	"countersign/internal/admin/authenticator"
+	"countersign/internal/admin/connection"
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/nouns"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/quiet"
 	sessions "countersign/internal/admin/session"
+	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/web/look"
 )
@@ -28,7 +30,9 @@ type accountView struct {
 	Forms   map[string]*form
 	Joins   []choice // groups that the account is not in
 	History []told
-	Own     bool
+	// Connected are the applications that the account is signed in to.
+	Connected []protocol.Connected
+	Own       bool
 }
 
 // Form is one of the page's forms: the one that was sent, or an empty one.
@@ -73,6 +77,9 @@ func (p *accountPages) show(v *visit, which string, f *form) error {
 		return err
 	}
 	view := accountView{Detail: d, Path: under(accountsPath, d.Name), Tags: tagsOf(v.desk.look, d.Account), History: tellAll(v.desk.look, log.Entries), Own: d.Name == v.g.Name(), Forms: map[string]*form{}, kinds: v.desk.look.Nouns}
+	if view.Connected, err = read[[]protocol.Connected](v, &connection.List{Account: d.Name}); err != nil {
+		return err
+	}
 	view.Joins = []choice{{"", "Choose a group"}}
 	for _, g := range groups {
 		if !slices.Contains(d.Groups, g.Name) {
@@ -169,6 +176,9 @@ func (p *accountPages) forms() []change {
 		p.on("end-sessions", "session.end", func(name string, f *form) admin.Command {
 			return &sessions.End{Account: name, Reason: f.text("reason")}
 		}, backToAccount("All sessions of the account have ended.")),
+		p.on("disconnect", "connection.end", func(name string, f *form) admin.Command {
+			return &connection.End{Account: name, Application: f.must("application", "Choose an application."), Reason: f.text("reason")}
+		}, backToAccount("What the application had been given was ended, and it is told.")),
 		p.on("revoke", "authenticator.revoke", func(name string, f *form) admin.Command {
 			id, err := strconv.ParseInt(f.text("id"), 10, 64)
 			if err != nil {

@@ -125,6 +125,9 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
 	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
 	"client.authorized":       func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },
+	"client.disconnected": func(e audit.Entry) language.Sentence {
+		return language.Say("What %s had been given was ended by %s", e.Detail["application"], e.Actor.Name)
+	},
 	"factor.told": func(e audit.Entry) language.Sentence {
 		return language.Say("Your second factor was shown for %s", e.Application)
 	},

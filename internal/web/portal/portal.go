@@ -48,6 +48,7 @@ type Parts struct {
 	Setup       *setup.Setup
 	Log         *logs.Log
 	Doors       *protocol.Doors
+	Connections *protocol.Connections
 	Languages   *enrollment.Languages
 }
 
@@ -55,6 +56,7 @@ type Parts struct {
 type Portal struct {
 	frame     *frame
 	doors     *applications
+	connected *connected
 	prospects *signin.Prospects
 	approvals *approvals
 	history   *history
@@ -75,7 +77,7 @@ type Portal struct {
 func New(p Parts) *Portal {
 	fr := &frame{browser: p.Browser, look: p.Look, listing: p.Listing, pages: p.Look.Load(files)}
 	return &Portal{
-		frame: fr, doors: &applications{fr, p.Doors}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs},
+		frame: fr, doors: &applications{fr, p.Doors}, connected: &connected{fr, p.Connections}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs},
 		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup, languages: p.Languages,
 	}
 }
@@ -86,6 +88,8 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account", Demand: look.Session(), Handler: p.home},
 		{Pattern: "GET /{$}", Demand: look.Public(), Handler: func(w http.ResponseWriter, r *http.Request) error { return look.Go(w, r, "/account") }},
 		{Pattern: "GET /account/applications", Demand: look.Session(), Handler: p.doors.show},
+		{Pattern: "GET " + connectedPath, Demand: look.Session(), Handler: p.connected.show},
+		{Pattern: "POST " + connectedPath + "/end", Demand: look.Session(), Handler: p.connected.end},
 		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history.show},
 		{Pattern: "GET " + afterPath + "{act}", Demand: look.Public(), Handler: p.after},
 		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
