@@ -211,7 +211,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Endings, in.Handovers, in.continuations = session.NewEndings(in.Sessions), session.NewHandovers(in.Sessions, in.Tickets), session.NewContinuations(kept, in.Sessions)
 	rules.Watch()
 	in.Participants = participant.New(participant.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Now: s.Now})
-	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: s.Protocols.Keys(), Subject: s.PublicURL.Hostname(), Now: s.Now})
+	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: append(s.Protocols.Keys(), upstream.Keys()), Subject: s.PublicURL.Hostname(), Now: s.Now})
 	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams)
 	limits, err := s.Limits.Check()
 	if err != nil {
@@ -239,7 +239,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
-	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
+	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, CertKeys: in.CertKeys, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
@@ -345,6 +345,8 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	})
 	mux.Handle("/api/", in.API.Handler())
 	mux.Handle(scim.Root+"/", in.SCIM.Handler())
+	mux.HandleFunc("POST "+upstream.Path+"{name}", in.Elsewhere.Visits.ByForm)
+	mux.HandleFunc("GET "+upstream.Path+"{name}/metadata", in.Elsewhere.Visits.Metadata)
 	mux.Handle("/", pages)
 	return in.strict(l.Strict, mux), nil
 }

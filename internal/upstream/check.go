@@ -155,7 +155,7 @@ func (u Upstream) checkOpenID() error {
 		return setting("Give the client ID that the identity provider knows us by.")
 	case len(u.Secret) < 16 || len(u.Secret) > 512:
 		return setting("Give the client secret, of 16 characters at least.")
-	case u.SignIn != "" || u.Certificates != "":
+	case u.SignIn != "" || u.Certificates != "" || u.Mail != "":
 		return setting("Addresses and certificates are for SAML; by OpenID Connect they are read from the issuer.")
 	}
 	for _, a := range u.Algorithms {
@@ -175,6 +175,8 @@ func (u Upstream) checkSAML() error {
 		return setting("Give the entity ID of the identity provider.")
 	case u.Client != "" || u.Secret != "" || len(u.Algorithms) > 0:
 		return setting("A client ID, a secret and algorithms are for OpenID Connect.")
+	case len(u.Mail) > 255 || !text.Clean(u.Mail) || u.Link == ByDomain && u.Mail == "":
+		return setting("To link by a domain, name the attribute that holds the mail address which the identity provider verified (mail_attribute).")
 	case u.Pinned:
 		return setting("By SAML only keys count whose certificates are listed here; there is nothing to pin.")
 	}

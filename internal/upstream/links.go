@@ -12,6 +12,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/audit"
 	kind "countersign/internal/authenticator/upstream"
+	"countersign/internal/certkey"
 	"countersign/internal/directory"
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
@@ -46,6 +47,7 @@ type Parts struct {
 	Notices     *enrollment.Notices
 	Endings     *enrollment.Endings
 	Tickets     *ticket.Tickets
+	CertKeys    *certkey.Keys
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
 	// Dormant is after how long without use an account is dormant.
@@ -63,7 +65,7 @@ type Pieces struct {
 // New makes the pieces.
 func New(p Parts) Pieces {
 	links := &Links{p.DB, p.Accounts, p.Credentials, p.Catalogue, p.Notices, p.Endings, p.Dormant, p.Now}
-	return Pieces{links, &Visits{p.DB, p.Catalogue, links, p.Tickets, oidc.New(p.Now), p.PublicURL, p.Now, p.Log}}
+	return Pieces{links, &Visits{p.DB, p.Catalogue, links, p.Tickets, oidc.New(p.Now), p.CertKeys, p.PublicURL, p.Now, p.Log}}
 }
 
 // firstSight links whoever a statement is about to the account that a rule names, for this
@@ -93,10 +95,16 @@ func (l *Links) firstSight(ctx context.Context, u Upstream, s said.Statement, ch
 		if err != nil {
 			return err
 		}
-		if err := l.replaceTx(ctx, tx, id, u); err != nil {
+		c, err := l.waiting(ctx, tx, id, u)
+		if err != nil {
 			return err
 		}
-		c, err := l.credentials.Add(ctx, tx, directory.Credential{Account: id, Kind: kind.Kind, Label: enrolled.Label, Handle: enrolled.Handle, Traits: enrolled.Traits, State: enrolled.State})
+		c.Label, c.Handle, c.Traits, c.State = enrolled.Label, enrolled.Handle, enrolled.Traits, enrolled.State
+		if c.ID != 0 {
+			err = l.credentials.Update(ctx, tx, c)
+		} else {
+			c, err = l.credentials.Add(ctx, tx, c)
+		}
 		if err != nil {
 			return err
 		}
@@ -169,30 +177,28 @@ func linkable(all []directory.Credential, u Upstream, now time.Time) bool {
 	return held
 }
 
-// byRule reports whether a link was made by a rule and never confirmed: another may take its
+// byRule reports whether a link was made by a rule and is not confirmed: another may take its
 // place, so that nobody keeps somebody out by being first.
 func byRule(c directory.Credential) bool {
-	return c.Traits.Has(assurance.Tentative) && c.Assigned == 0 && (c.Status == directory.CredentialActive || c.End.Cause == directory.ByNewer)
+	return c.Traits.Has(assurance.Tentative) && c.Assigned == 0 && c.Status == directory.CredentialActive
 }
 
-// replaceTx ends what a rule linked of an account before and nobody confirmed.
-func (l *Links) replaceTx(ctx context.Context, tx *store.Tx, id assurance.AccountID, u Upstream) error {
-	all, err := l.credentials.All(ctx, tx, id)
+// waiting is the link of an account to an upstream that a rule made and nobody has confirmed, whose row the
+// next one takes, so that strangers leave one at most; a new one where there is none.
+func (l *Links) waiting(ctx context.Context, r store.Reader, id assurance.AccountID, u Upstream) (directory.Credential, error) {
+	all, err := l.credentials.All(ctx, r, id)
 	if err != nil {
-		return err
+		return directory.Credential{}, err
 	}
 	for _, c := range all {
-		if c.Kind != kind.Kind || c.Status != directory.CredentialActive || !byRule(c) {
+		if c.Kind != kind.Kind || !byRule(c) {
 			continue
 		}
-		if number, _, _, err := kind.Of(c.State); err != nil || number != u.ID {
-			continue
-		}
-		if err := l.endings.RevokeTx(ctx, tx, &c, directory.ByNewer, 0); err != nil {
-			return err
+		if number, _, _, err := kind.Of(c.State); err != nil || number == u.ID {
+			return c, err
 		}
 	}
-	return nil
+	return directory.Credential{Account: id, Kind: kind.Kind}, nil
 }
 
 func (l *Links) record(ctx context.Context, tx *store.Tx, event string, c directory.Credential, u Upstream, subject string) error {

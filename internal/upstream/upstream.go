@@ -77,9 +77,11 @@ type Settings struct {
 	Secret string `json:"client_secret,omitempty"`
 	// Algorithms are those of ID tokens that are taken; ES256, RS256 and PS256 unless it is set.
 	Algorithms []string `json:"algorithms,omitempty"`
-	// SignIn is where requests go, and Certificates those of its keys, in PEM (SAML).
+	// SignIn is where requests go, and Certificates those of its keys, in PEM. Mail is the attribute
+	// that holds an address which it verified (SAML).
 	SignIn       string `json:"sign_in,omitempty"`
 	Certificates string `json:"certificates,omitempty"`
+	Mail         string `json:"mail_attribute,omitempty"`
 }
 
 // Upstream is an identity provider, as kept.

@@ -16,6 +16,7 @@ import (
 
 	"countersign/internal/audit"
 	kind "countersign/internal/authenticator/upstream"
+	"countersign/internal/certkey"
 	"countersign/internal/failure"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -31,6 +32,7 @@ type Visits struct {
 	links     *Links
 	tickets   *ticket.Tickets
 	openid    *oidc.Clients
+	keys      *certkey.Keys
 	publicURL *url.URL
 	now       func() time.Time
 	log       *slog.Logger
@@ -135,6 +137,9 @@ func (v *Visits) beginOf(ctx context.Context, u Upstream, going visit, hint stri
 	if len(hint) > 128 {
 		hint = ""
 	}
+	if u.Protocol == SAML {
+		return v.beginSAML(ctx, u, going)
+	}
 	return v.openid.Begin(ctx, u.provider(), v.visitOf(u, going, hint))
 }
 
@@ -199,14 +204,19 @@ func (v *Visits) Finish(ctx context.Context, name, cookie string, q url.Values) 
 		return "", errStray
 	}
 	var going visit
-	if json.Unmarshal(plain, &going) != nil || going.Name != name || len(q["state"]) != 1 || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(going.State)) != 1 {
+	if json.Unmarshal(plain, &going) != nil || going.Name != name {
 		return "", errStray
 	}
 	u, err := v.open(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	if u.ID != going.Upstream || u.Protocol != OpenID {
+	switch {
+	case u.ID != going.Upstream:
+		return "", errStray
+	case u.Protocol == SAML:
+		return v.finishSAML(ctx, u, going, q)
+	case len(q["state"]) != 1 || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(going.State)) != 1:
 		return "", errStray
 	}
 	person, err := v.openid.Finish(ctx, u.provider(), v.visitOf(u, going, ""), q)
@@ -224,7 +234,7 @@ func (v *Visits) state(ctx context.Context, u Upstream, challenge string, s said
 	if s.Class != "" {
 		s.Detail += ", class " + s.Class
 	}
-	var no *oidc.Refusal
+	var no *said.Refusal
 	switch {
 	case errors.As(cause, &no):
 		s = said.Statement{Upstream: u.ID, Name: u.Name, Issuer: u.Issuer, Time: s.Time, Refused: no.Reason, Detail: "upstream " + u.Name + ": " + no.Detail}
@@ -247,7 +257,7 @@ func (v *Visits) watch(ctx context.Context, u Upstream, key string) error {
 	if slices.Contains(u.Keys, key) {
 		return nil
 	}
-	refused := &oidc.Refusal{Reason: "unaccepted-key", Detail: "the token is signed by the key " + key + ", which nobody accepted"}
+	refused := &said.Refusal{Reason: "unaccepted-key", Detail: "the token is signed by the key " + key + ", which nobody accepted"}
 	told := slices.Contains(u.Strange, key)
 	if u.Pinned && told {
 		return refused
@@ -290,5 +300,8 @@ func newest(keys []string, key string) []string {
 
 // Try tests an upstream as it is saved.
 func (v *Visits) Try(ctx context.Context, u Upstream) oidc.Trial {
+	if u.Protocol == SAML {
+		return v.trySAML(u)
+	}
 	return v.openid.Try(ctx, u.provider())
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json" // case-sensitive, and refuses a name that is there twice
 
 	"countersign/internal/upstream/fetch"
+	"countersign/internal/upstream/said"
 )
 
 // Provider is an OpenID provider, as an administrator registered it.
@@ -58,14 +59,8 @@ func OnThisMachine(u *url.URL) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// Refusal is what an upstream said and why it is not taken. Reason is a stable word for the log,
-// and Detail is for the log too; neither holds a secret.
-type Refusal struct{ Reason, Detail string }
-
-func (r *Refusal) Error() string { return "upstream: " + r.Reason }
-
 func refuse(reason, format string, args ...any) error {
-	return &Refusal{reason, fmt.Sprintf(format, args...)}
+	return &said.Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
 // Unavailable is a provider that cannot be asked now, or does not say what it must.
@@ -287,7 +282,7 @@ func word(s string) string {
 }
 
 // Finish redeems what came back of a visit, and returns whom the provider says it is: a
-// *Refusal or an *Unavailable otherwise.
+// *said.Refusal or an *Unavailable otherwise.
 func (c *Clients) Finish(ctx context.Context, p Provider, v Visit, q url.Values) (Person, error) {
 	leave, err := c.enter()
 	if err != nil {

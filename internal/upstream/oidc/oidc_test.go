@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/upstream/said"
 )
 
 // document is what a provider says of itself; edit has the last word.
@@ -91,7 +93,7 @@ func TestTheSecretGoesToTheTokenEndpointAlone(t *testing.T) {
 			w.Write([]byte(`{"error":"invalid_grant","error_description":"a secret: with + and %"}`)) //nolint:errcheck // it is looked at
 		})
 		_, err := New(time.Now).Finish(t.Context(), p, Visit{Verifier: "v", Nonce: "n"}, url.Values{"code": {"c"}})
-		var no *Refusal
+		var no *said.Refusal
 		if !asked || !errors.As(err, &no) || no.Reason != "code-refused" || strings.Contains(err.Error()+no.Detail, "a secret") {
 			t.Errorf("%s: %v", way, err)
 		}

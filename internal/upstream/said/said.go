@@ -31,6 +31,12 @@ const (
 	Enforce Trust = "enforce"
 )
 
+// Refusal is what an upstream said and why it is not taken. Reason is a stable word for the log,
+// and Detail is for the log too; neither holds a secret.
+type Refusal struct{ Reason, Detail string }
+
+func (r *Refusal) Error() string { return "upstream: " + r.Reason }
+
 // Terms are on what terms an upstream is heard.
 type Terms struct {
 	// Number is the upstream's, which no other one ever has. Name is its stable word, and Title

@@ -75,7 +75,13 @@ func signed(el *etree.Element) bool { return len(children(el, nsSignature, "Sign
 // covered bytes, where one of the certificates' keys made the signature. What key, certificate
 // or address a signature itself names is not looked at.
 func verified(root *etree.Element, by []*x509.Certificate) (*etree.Element, error) {
-	if err := checkShape(root); err != nil {
+	return verifiedAround(root, 0, by)
+}
+
+// verifiedAround is verified for an element within which others are signed: so many of them, which
+// its own signature covers as they stand.
+func verifiedAround(root *etree.Element, inner int, by []*x509.Certificate) (*etree.Element, error) {
+	if err := checkShape(root, inner); err != nil {
 		return nil, err
 	}
 	bare := root.Copy()
@@ -95,12 +101,12 @@ func verified(root *etree.Element, by []*x509.Certificate) (*etree.Element, erro
 	return nil, errSignature
 }
 
-// checkShape takes one signature, of the whole message that it is directly in, by algorithms
+// checkShape takes one signature beside those of elements within, of the whole message that it is directly in, by algorithms
 // that are believed, and no ID twice (SAML core, section 5.4.2): every published way of
 // wrapping a signed message in another needs something else.
-func checkShape(root *etree.Element) error {
+func checkShape(root *etree.Element, inner int) error {
 	own := children(root, nsSignature, "Signature")
-	if len(own) != 1 || count(root, func(el *etree.Element) bool { return el.Tag == "Signature" }) != 1 {
+	if len(own) != 1 || count(root, func(el *etree.Element) bool { return el.Tag == "Signature" }) != 1+inner {
 		return errShape
 	}
 	id := attribute(root, "ID")
