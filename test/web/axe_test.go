@@ -74,6 +74,7 @@ var filled = map[string]string{
 	"/console/accounts/{name}": "/console/accounts/grace", "/console/applications/{name}": "/console/applications/wiki", "/console/groups/{name}": "/console/groups/administrators",
 	"/console/coverage/rows/{row}": "/console/coverage/rows/T1110", "/console/recoveries/{name}": "/console/recoveries/grace", "/console/tokens/{serial}": "/console/tokens/SN-1",
 	"/console/new-application": "/console/new-application?protocol=forward-auth", "/console/coverage/declare": "/console/coverage/declare?row=T1110",
+	"/sign-in/upstream/{name}": "/sign-in/upstream/partner", "/console/identity-providers/{name}": "/console/identity-providers/partner",
 	"/console/coverage/runs/{number}": "", // no drill was recorded here
 }
 
@@ -81,6 +82,7 @@ var filled = map[string]string{
 // refuse, which others see as well.
 var closed = map[string]string{
 	"/nowhere": "there is none", "/approve": "nothing waits for the command line", "/recovery/stop": "the link of a mail", "/sign-in/wait": "nothing waits on another device",
+	"/sign-in/upstream/partner": "no visit was begun", "/console/identity-providers/partner": "there is none",
 	"/sign-in/card": "no card was shown", "/account/setup/card": "no card was shown", "/sign-in/open": "the link of a mail", "/welcome": "the link of a pass, which a stranger looks at above",
 	"/setup": "there is an administrator, and it was looked at above", "/account/setup": "nothing is offered, and it was looked at above", "/account/pin": "there is no token",
 	"/account/rename": "no number, and it is looked at below", "/console/tokens/SN-1": "there is none", "/console/recoveries/grace": "there is none", "/console/policy/compare": "nothing to compare with",
