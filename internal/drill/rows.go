@@ -64,7 +64,7 @@ func rows() []row {
 		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{remote}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
-		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}},
+		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}, after: []string{"session.bound", "alarm.session-copied"}},
 		{id: "T1556.006", attack: []step{dormant, outage}, byMutants: true, needs: []Kind{bed}, down: known},
 		{id: "T1621", attack: []step{move(Bombard)}, byMutants: true, needs: []Kind{Radius, bed}, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
 	}

@@ -65,5 +65,6 @@ func (gs *Grants) held(ctx context.Context, g *Given) (signin.Held, error) {
 	if standing.Expires.Before(held.Expires) {
 		held.Expires = standing.Expires
 	}
+	held.Bound = standing.Bound
 	return held, nil
 }

@@ -76,7 +76,7 @@ func (p *Policy) opened(c Class) *analysis {
 func (a *analysis) free(at *atom) bool { return a.class.Free&freedom[at.fact] != 0 }
 
 var freedom = [factCount]Free{
-	requestSource: FreeSource, nowHour: FreeTime, nowWeekday: FreeTime, nowTime: FreeTime,
+	requestSource: FreeSource, sessionBound: FreeSource, nowHour: FreeTime, nowWeekday: FreeTime, nowTime: FreeTime,
 	requestProtocol: FreeProtocol, requestAction: FreeAction, requestReads: FreeAction, requestMethod: FreeRequest, requestPath: FreeRequest,
 }
 
@@ -207,7 +207,7 @@ func divide(ctx context.Context, c Class, b *Budget, parts ...*analysis) (dimens
 		}
 	}
 	total := 1
-	for _, facts := range [][]fact{{requestSource}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction, requestReads}, {requestMethod}, {requestPath}} {
+	for _, facts := range [][]fact{{requestSource}, {sessionBound}, {nowHour, nowWeekday, nowTime}, {requestProtocol}, {requestAction, requestReads}, {requestMethod}, {requestPath}} {
 		if err := b.spend(costOf(facts, parts)); err != nil {
 			return nil, true, err
 		}

@@ -13,6 +13,8 @@ func (a *analysis) candidates(atoms []*atom, which fact) []func(*Facts) {
 	switch which {
 	case requestSource:
 		return setters(addresses(atoms), func(f *Facts, v netip.Addr) { f.Source = v })
+	case sessionBound:
+		return setters([]bool{false, true}, func(f *Facts, v bool) { f.Bound = v })
 	case nowHour:
 		return setters(moments(atoms, a.class.Now, a.policy.zone, a.zones), func(f *Facts, v time.Time) { f.Now = v })
 	case requestProtocol:
@@ -34,6 +36,8 @@ func (a *analysis) many(atoms []*atom, which fact) int {
 			n += 3 * len(at.network.spans)
 		}
 		return n
+	case sessionBound:
+		return 2
 	case nowHour:
 		return a.manyMoments(atoms)
 	case requestMethod, requestPath:

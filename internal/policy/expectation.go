@@ -180,6 +180,7 @@ func (r *testReader) given(n *yaml.Node, f *Facts) {
 		}},
 		word(&f.Protocol, requestProtocol), word(&f.Action, requestAction), flag(&f.Reads, "reads"),
 		word(&f.Method, requestMethod), word(&f.Path, requestPath),
+		field{"session", func(n *yaml.Node) { r.doc.mapping(n, "session", flag(&f.Bound, "bound")) }},
 		field{"source", func(n *yaml.Node) { f.Source = r.source(n) }},
 		field{"time", func(n *yaml.Node) { f.Now = r.time(n) }},
 	)

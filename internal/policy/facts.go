@@ -24,6 +24,9 @@ type Facts struct {
 	Method, Path string
 	// Source is where the person is. The zero Addr is unknown, and in no network.
 	Source netip.Addr
+	// Bound says that the session is bound to the device that it is used from, by a key that does
+	// not leave it. Where there is no session in a browser it is false.
+	Bound bool
 	// Now is the moment of the request. A document that reads the time denies
 	// a request without one.
 	Now time.Time
@@ -100,6 +103,7 @@ const (
 	requestMethod
 	requestPath
 	requestSource
+	sessionBound
 	nowHour
 	nowWeekday
 	nowTime
@@ -143,6 +147,7 @@ var factTable = [factCount]struct {
 	requestMethod:       {"method", text},
 	requestPath:         {"path", text},
 	requestSource:       {"source", address},
+	sessionBound:        {"session.bound", yesNo},
 	nowHour:             {"now.hour", number},
 	nowWeekday:          {"now.weekday", text},
 	nowTime:             {"now.time", moment},
@@ -205,6 +210,8 @@ func (f *Facts) flagOf(which fact) bool {
 		return f.Account.Suspended
 	case requestReads:
 		return f.Reads
+	case sessionBound:
+		return f.Bound
 	}
 	return false
 }

@@ -1,7 +1,7 @@
 package policy
 
 // DeniesEverybody reports whether a rule denies a request whoever makes it, as one about the
-// address or the time does, and its words. A rule about accounts is about somebody, so it says
+// address or the time does, and its words. A rule about accounts or sessions is about somebody, so it says
 // nothing of a request that nobody signs in for. Facts that this document was not made for, and a
 // method or path that is not known, are denied.
 //
@@ -24,5 +24,5 @@ func (p *Policy) DeniesEverybody(f Facts) (why string, denies bool) {
 
 // isAbout reports whether a rule applies to these facts whatever the account is.
 func (r *rule) isAbout(f *Facts, p *Policy) bool {
-	return r.shape == nil || r.shape.settle(f, p.zone, func(a *atom) bool { return a.fact <= accountSuspended }) == yes
+	return r.shape == nil || r.shape.settle(f, p.zone, func(a *atom) bool { return a.fact <= accountSuspended || a.fact == sessionBound }) == yes
 }

@@ -9,7 +9,8 @@ import (
 // Free is a set of facts that an attacker, or an accident, can choose.
 type Free uint8
 
-// The facts that can be left free. Request is method and path together.
+// The facts that can be left free. Source is the address, and whether the session is bound to
+// the device; Request is method and path together.
 const (
 	FreeSource Free = 1 << iota
 	FreeTime        // from Class.Now on

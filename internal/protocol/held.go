@@ -7,12 +7,17 @@ import (
 	"countersign/internal/session"
 )
 
-// Held is the secret of the session that a browser holds at our own pages, whose address public
-// is; empty where it holds none, or two of which one is not ours.
+// Held is the session that a browser holds at our own pages, whose address public is: its secret,
+// with its bound cookie ([session.With]). It is empty where it holds none, or two of which one is not ours.
 func Held(r *http.Request, public *url.URL) string {
-	held := r.CookiesNamed(session.Cookie(public.Scheme == "https"))
+	secure := public.Scheme == "https"
+	held := r.CookiesNamed(session.Cookie(secure))
 	if len(held) != 1 {
 		return ""
 	}
-	return held[0].Value
+	bound := r.CookiesNamed(session.BoundCookie(secure))
+	if len(bound) != 1 {
+		return held[0].Value
+	}
+	return session.With(held[0].Value, bound[0].Value)
 }

@@ -149,6 +149,8 @@ type Parts struct {
 	// Handovers and Continuations are for protocols that send a browser to sign in.
 	Handovers     *session.Handovers
 	Continuations *session.Continuations
+	// Devices are for protocols that give a browser a session at another host.
+	Devices Devices
 	// Sessions and Endings are for protocols by which somebody signs out.
 	Sessions *session.Sessions
 	Endings  *session.Endings

@@ -306,6 +306,11 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	return err
 }
 
+// devicesOf answer browsers that bind their sessions.
+func devicesOf(in *Installation) protocol.Devices {
+	return protocol.NewDevices(session.NewDevices(in.Sessions, in.Tickets), in.SignIn.Copies)
+}
+
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
@@ -323,7 +328,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Entries: in.DB.AuditLog(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
-	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Left: in.left, Now: s.Now}).Routes()...)
+	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Devices: devicesOf(in), Left: in.left, Now: s.Now}).Routes()...)
 	routes = append(routes, portal.New(portal.Parts{Log: log, Prospects: in.SignIn.Prospects, Doors: protocol.NewDoors(in.SignIn.Prospects, in.Catalogue, in.protocols, in.publicURL), Connections: in.connections, Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup, Languages: in.Enrolled.Languages}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.SignIn.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)

@@ -22,6 +22,7 @@ type service struct {
 
 // openProtocols opens what serves each protocol of the list, in its order.
 func (in *Installation) openProtocols(p protocol.Parts) error {
+	p.Devices = devicesOf(in)
 	for _, d := range in.protocols {
 		if d.Open == nil {
 			continue

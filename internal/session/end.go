@@ -185,7 +185,7 @@ func (e *Endings) End(ctx context.Context, by audit.Actor, account assurance.Acc
 
 // SignOut ends the session of this secret. One that has ended is no error.
 func (e *Endings) SignOut(ctx context.Context, secret string) error {
-	r, err := e.rows.read(ctx, e.db, secret)
+	r, _, err := e.rows.find(ctx, e.db, secret) // ending takes no device
 	if failure.ClassOf(err) == failure.Refused {
 		r, err = e.hidden(ctx, secret)
 	}
@@ -226,7 +226,7 @@ func (e *Endings) SignOutAt(ctx context.Context, at Elsewhere) error {
 // hidden is what this server knows of a session whose row is not there, or not as it was
 // left: whoever signs out of it has it ended all the same. Nil is nothing.
 func (e *Endings) hidden(ctx context.Context, reference string) (*row, error) {
-	_, id, ok := parse(reference)
+	_, id, _, ok := parse(reference)
 	if !ok {
 		return nil, nil
 	}

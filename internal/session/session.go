@@ -12,6 +12,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -98,6 +99,9 @@ type Session struct {
 	Seen     time.Time            `json:"seen"`
 	Expires  time.Time            `json:"expires"`
 	Ended    time.Time            `json:"ended,omitzero"` // zero while it stands
+	// Bound says that it is bound to its device: whoever copies its cookies has nothing after
+	// five minutes.
+	Bound bool `json:"bound"`
 }
 
 // AAL is the level that the session's evidence supports.
@@ -119,6 +123,8 @@ type payload struct {
 	// Since is when it began to hold this, in microseconds: what is said of all of an
 	// account's sessions is said of those before.
 	Since int64
+	// Device is the key that it is bound to; nil is none.
+	Device *device `json:",omitempty"`
 }
 
 type row struct {
@@ -132,6 +138,8 @@ type row struct {
 	seen    time.Time
 	expires time.Time
 	ended   time.Time
+	// lapses is when what was brought for it is no longer enough; zero is with the session.
+	lapses time.Time
 }
 
 func aad(number string, account assurance.AccountID) keyring.AAD {
@@ -189,6 +197,11 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 	err := s.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
 		old, err := s.rows.read(ctx, tx, secret)
 		switch {
+		case failure.ReasonOf(err) == signin.OtherDevice, err == nil && (old.Account != g.Account() || old.Host != ""):
+			if err := s.endings.end(ctx, tx, beginning{number: old.Number, parent: old.Parent, account: old.Account}); err != nil {
+				return err
+			}
+			old = nil
 		case failure.ClassOf(err) == failure.Refused:
 			if err := s.endings.endHidden(ctx, tx, secret); err != nil {
 				return err
@@ -196,15 +209,10 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 			old = nil
 		case err != nil:
 			return err
-		case old.Account != g.Account() || old.Host != "":
-			if err := s.endings.end(ctx, tx, beginning{number: old.Number, parent: old.Parent, account: old.Account}); err != nil {
-				return err
-			}
-			old = nil
 		}
 		r := row{payload: payload{Number: newNumber(), Account: g.Account(), Name: g.Name()}, source: g.SourceText(), agent: clip(agent, 200)}
 		if old != nil {
-			r.Number, r.Evidence, r.created = old.Number, old.Evidence, old.created
+			r.Number, r.Evidence, r.created, r.Device = old.Number, old.Evidence, old.created, old.Device
 			if _, err := tx.Exec(ctx, `delete from session where id = $1`, old.id); err != nil {
 				return err
 			}
@@ -268,39 +276,55 @@ func At(origin, secret string) string {
 	return origin + " " + secret
 }
 
-// parse takes a reference apart: the host that the session serves, and its id.
-func parse(reference string) (origin string, id []byte, ok bool) {
+// parse takes a reference apart: the host that the session serves, its id, and the bound cookie.
+func parse(reference string) (origin string, id []byte, bound string, ok bool) {
 	origin, secret, elsewhere := strings.Cut(reference, " ")
 	if !elsewhere {
 		origin, secret = "", reference
 	}
+	secret, bound = cut(secret)
 	id, ok = hash(secret)
-	return origin, id, ok
+	return origin, id, bound, ok
 }
 
-// read returns the active session of a secret, or of a reference that [At] made.
-func (rs *rows) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
-	origin, id, ok := parse(reference)
+// find returns the active session of a secret, or of a reference that [At] made, and the bound
+// cookie that came with it, whatever that is worth.
+func (rs *rows) find(ctx context.Context, from store.Reader, reference string) (r *row, bound string, err error) {
+	origin, id, bound, ok := parse(reference)
 	if !ok {
-		return nil, gone
+		return nil, "", gone
 	}
-	r, err := rs.scan(from.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
+	r, err = rs.scan(from.QueryRow(ctx, `select `+columns+` from session where id = $1`, id))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, gone
+		return nil, "", gone
 	}
+	if err != nil {
+		return nil, "", err
+	}
+	if r.Host != origin {
+		return nil, "", gone
+	}
+	return r, bound, rs.checkActive(ctx, r)
+}
+
+// read is find for whoever also has the device that the session is bound to. For another one the
+// row comes with the failure, to tell its owner.
+func (rs *rows) read(ctx context.Context, from store.Reader, reference string) (*row, error) {
+	r, bound, err := rs.find(ctx, from, reference)
 	if err != nil {
 		return nil, err
 	}
-	if r.Host != origin {
-		return nil, gone
-	}
-	return r, rs.checkActive(ctx, r)
+	return r, rs.checkDevice(r, bound)
 }
 
 // Active returns what the session of a secret holds, and notes that it is in
-// use. A session for another host holds what its parent holds.
+// use. A session for another host holds what its parent holds. With a failure of reason
+// [signin.OtherDevice] it says whose session it is, and nothing that it holds.
 func (s *Sessions) Active(ctx context.Context, secret string) (signin.Held, error) {
 	r, err := s.rows.read(ctx, s.db, secret)
+	if failure.ReasonOf(err) == signin.OtherDevice {
+		return signin.Held{Account: r.Account, Number: cmp.Or(r.Parent, r.Number), Own: r.Number}, err
+	}
 	if err != nil {
 		return signin.Held{}, err
 	}
@@ -322,7 +346,8 @@ func (s *Sessions) Active(ctx context.Context, secret string) (signin.Held, erro
 	if root.expires.Before(expires) {
 		expires = root.expires
 	}
-	return signin.Held{Account: r.Account, Number: root.Number, Own: r.Number, Evidence: root.Evidence, Expires: expires}, nil
+	return signin.Held{Account: r.Account, Number: root.Number, Own: r.Number, Evidence: root.Evidence, Expires: expires,
+		Bound: r.Device != nil, Binding: s.rows.binding(r), Lapses: r.lapses}, nil
 }
 
 func (rs *rows) byNumber(ctx context.Context, number string) (*row, error) {
@@ -374,7 +399,7 @@ func (s *Sessions) List(ctx context.Context, account assurance.AccountID) ([]Ses
 		}
 		if err == nil && r.Parent == "" {
 			out = append(out, Session{Number: r.Number, Account: r.Account, Host: r.Host, Source: r.source, Agent: r.agent,
-				Evidence: r.Evidence, Created: r.created, Seen: r.seen, Expires: r.expires, Ended: r.ended})
+				Evidence: r.Evidence, Created: r.created, Seen: r.seen, Expires: r.expires, Ended: r.ended, Bound: r.Device != nil})
 		}
 	}
 	return out, nil

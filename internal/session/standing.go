@@ -25,7 +25,7 @@ func (s *Sessions) Standing(ctx context.Context, number string) (signin.Held, er
 	if !r.ended.IsZero() || !s.now().Before(r.expires) || r.Parent != "" || s.rows.over(r) {
 		return signin.Held{}, gone
 	}
-	return signin.Held{Account: r.Account, Number: r.Number, Own: r.Number, Evidence: r.Evidence, Expires: r.expires}, nil
+	return signin.Held{Account: r.Account, Number: r.Number, Own: r.Number, Evidence: r.Evidence, Expires: r.expires, Bound: r.Device != nil}, nil
 }
 
 // AllEnded reports whether all sessions of an account that began before a moment were ended

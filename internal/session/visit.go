@@ -8,16 +8,18 @@ import (
 	"countersign/internal/store"
 )
 
-// Visit is the browser that brings a handover code, for the audit log.
+// Visit is the browser that brings a handover code, or binds its session, for the audit log.
 type Visit struct {
 	Application string
 	Source      string
 	Agent       string
+	// Via is the protocol; empty is forward-auth.
+	Via string
 }
 
 // actor is whose session it is; one of before names were kept has none.
 func (v Visit) actor(parent row) audit.Actor {
-	return audit.Actor{Account: int64(parent.Account), Name: cmp.Or(parent.Name, "owner"), Via: "forward-auth"}
+	return audit.Actor{Account: int64(parent.Account), Name: cmp.Or(parent.Name, "owner"), Via: cmp.Or(v.Via, "forward-auth")}
 }
 
 func (v Visit) entry(parent, r row) audit.Entry {

@@ -57,6 +57,8 @@ type attempt struct {
 	Deadline time.Time
 
 	seen seen
+	// bound says of the session that it came with that it is bound to its device, or may be soon.
+	bound bool
 	// proved says that an answer before this one, of the same turn, was right.
 	proved bool
 	// heard says that all of the log was heard in this turn.

@@ -20,13 +20,15 @@ type checks struct {
 	judge    *judge
 	sessions *sessions
 	cache    *grantCache
+	copies   *Copies
 	now      func() time.Time
 }
 
 // Check decides over an active session: may it do this now? It makes no
 // attempt and writes nothing but refusals of administration. Granted carries the Grant; Ask means that the
 // person must be sent to the sign-in pages with the same request; the Step of
-// either has no ticket.
+// either has no ticket. Wait, of reason [Binding], means that it will be granted if the
+// browser binds the session to its device, which takes it a moment.
 //
 // What was granted is remembered by the facts that the rules read, until the
 // evidence lapses, half a minute at most, or any of what it rests on changes.
@@ -67,7 +69,7 @@ func (c *checks) remembered(p *policy.Policy, r *Request, app application.Applic
 	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" {
 		return nil
 	}
-	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app}
+	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app, bound: s.bound}
 	facts := m.facts(s.account, s.fresh)
 	key, cacheable := p.KeyAlone(&facts)
 	if !cacheable {
@@ -87,13 +89,16 @@ func cacheKey(r *Request, policyKey string) string {
 // read before the place.
 func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) (Step, error) {
 	held, err := c.sessions.active(ctx, at.Session)
+	if failure.ReasonOf(err) == OtherDevice {
+		return Step{State: Ask, Reason: "no-session"}, c.copies.Note(ctx, held, at.Request)
+	}
 	if failure.ClassOf(err) == failure.Refused {
 		return Step{State: Ask, Reason: "no-session"}, nil
 	}
 	if err != nil {
 		return Step{}, err
 	}
-	at.Account, at.SessionNumber = held.Account, held.Number
+	at.Account, at.SessionNumber, at.bound = held.Account, held.Number, held.Bound || held.Binding && at.Application == Self
 	at.Medium |= prompt.Browser // Check asks whether sending the person to the pages could help
 	app, err := c.judge.application(ctx, at.Application)
 	if err != nil {
@@ -105,6 +110,11 @@ func (c *checks) checkAnew(ctx context.Context, at *attempt, place store.Place) 
 	}
 	if d.reason == hasEnded { // the session is over, and somebody else may sign in where it was
 		return Step{State: Ask, Reason: "no-session"}, c.noteUnproved(ctx, at, d, d.reason)
+	}
+	if d.state != Granted && held.Binding {
+		if soon, err := c.bindsSoon(ctx, *at, app, held); err != nil || soon {
+			return Step{State: Wait, Reason: Binding}, err
+		}
 	}
 	switch d.state {
 	case Granted:
@@ -149,6 +159,7 @@ const most = 50_000
 type cachedSession struct {
 	account directory.Account
 	fresh   bool
+	bound   bool
 	still   store.Still
 	until   time.Time
 	grants  sync.Map // key -> *cachedGrant
@@ -215,9 +226,11 @@ func (c *checks) keep(ctx context.Context, place store.Place, at *attempt, held 
 	still := c.db.Feed().Still(place, directory.Topic(d.account.ID), sessionTopic+held.Number, sessionTopic+held.Own)
 	s := m.session(at.Session, now)
 	if s == nil {
-		s = &cachedSession{account: d.account, fresh: d.fresh, still: still, until: now.Add(trust)}
-		if held.Expires.Before(s.until) {
-			s.until = held.Expires
+		s = &cachedSession{account: d.account, fresh: d.fresh, bound: held.Bound, still: still, until: now.Add(trust)}
+		for _, end := range []time.Time{held.Expires, held.Lapses} {
+			if !end.IsZero() && end.Before(s.until) {
+				s.until = end
+			}
 		}
 	}
 	// What somebody else read of the session may be newer than what this grant rests

@@ -34,7 +34,10 @@ type matter struct {
 	held, shown []assurance.Evidence
 	// delegated says that an automation key came with the request and serves it.
 	delegated bool
-	policy    *policy.Policy
+	// bound says that the session is bound to the device that it is used from, or will be asked
+	// for again when it had its chance to be.
+	bound  bool
+	policy *policy.Policy
 }
 
 // setting is what an installation is set to. It does not change while it runs.

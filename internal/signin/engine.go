@@ -108,6 +108,8 @@ type Pieces struct {
 	Messages  *outbox.Messages
 	// Strangers counts what is refused to whoever has shown nothing.
 	Strangers *Strangers
+	// Copies note that somebody has copied a session's cookie.
+	Copies *Copies
 	// Tries are the budgets of what other rooms ask for.
 	Tries *throttle.Tries
 }
@@ -134,8 +136,8 @@ func New(p Parts) (Pieces, error) {
 	}
 	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
-	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, cache: &grantCache{view: p.DB.View()}, now: p.Now}
-	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge, e.administration}, Strangers: e.strangers, Tries: e.throttle.Tries()}
+	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, cache: &grantCache{view: p.DB.View()}, copies: &Copies{db: p.DB, owners: p.owners(), now: p.Now}, now: p.Now}
+	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge, e.administration}, Strangers: e.strangers, Copies: e.checks.copies, Tries: e.throttle.Tries()}
 	if err := e.makePieces(p, &made); err != nil {
 		return Pieces{}, err
 	}
@@ -206,7 +208,7 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 		return e.endings.deny(ctx, at, "nothing-to-ask", nil) // before a saved code is used up for nothing
 	}
 	if r.Session != "" {
-		held, err := e.held(ctx, r.Session)
+		held, err := e.held(ctx, r)
 		switch {
 		case err == nil:
 			at.Account, at.SessionNumber, at.Session = held.Account, held.Number, r.Session
@@ -219,8 +221,13 @@ func (e *Engine) Begin(ctx context.Context, r Request) (Step, error) {
 
 // held is what the session of a secret holds. That of an account that has ended is over:
 // whoever sits there now is not kept from signing in.
-func (e *Engine) held(ctx context.Context, secret string) (Held, error) {
-	h, err := e.sessions.active(ctx, secret)
+func (e *Engine) held(ctx context.Context, r Request) (Held, error) {
+	h, err := e.sessions.active(ctx, r.Session)
+	if failure.ReasonOf(err) == OtherDevice {
+		if broken := e.checks.copies.Note(ctx, h, r); broken != nil {
+			return Held{}, broken
+		}
+	}
 	if err != nil {
 		return Held{}, err
 	}
@@ -456,6 +463,7 @@ func (s *sessions) heldBy(ctx context.Context, at *attempt) ([]assurance.Evidenc
 	if held.Account != at.Account {
 		return nil, nil
 	}
+	at.bound = held.Bound || held.Binding
 	return held.Evidence, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/authenticator"
 	"countersign/internal/failure"
+	"countersign/internal/prompt"
 	"countersign/internal/store"
 )
 
@@ -69,7 +70,13 @@ func (j *judge) gather(ctx context.Context, r store.Reader, at *attempt, app app
 
 // matter is what an attempt itself says.
 func (j *judge) matter(at *attempt, app application.Application) matter {
-	return matter{setting: j.setting, Request: at.Request, now: j.now(), application: app, shown: at.Evidence, delegated: at.Delegated}
+	return matter{setting: j.setting, Request: at.Request, now: j.now(), application: app, shown: at.Evidence, delegated: at.Delegated, bound: at.bound || j.begins(at)}
+}
+
+// begins reports whether a session will come of an attempt in a browser, and whoever has that
+// session is asked about it anew: only then can it be bound to its device.
+func (j *judge) begins(at *attempt) bool {
+	return at.ID != "" && at.SessionNumber == "" && at.Medium.Can(prompt.Browser) && at.act(j.setting.reading) == ""
 }
 
 // application returns what is to be signed in to; Countersign itself is built in.

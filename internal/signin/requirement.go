@@ -65,7 +65,7 @@ func (m *matter) facts(account directory.Account, fresh bool) policy.Facts {
 		},
 		Application: policy.Application{Name: m.application.Name, Kind: m.application.Kind, Tier: m.application.Tier, Protocol: m.application.Protocol},
 		Protocol:    m.Protocol, Action: m.Action, Reads: m.application.Name == Self && slices.Contains(m.reading, m.Action), Method: m.Method, Path: m.Path,
-		Source: m.Source.Unmap(), Now: m.now,
+		Source: m.Source.Unmap(), Bound: m.bound, Now: m.now,
 	}
 }
 

@@ -202,7 +202,14 @@ type Held struct {
 	Evidence []assurance.Evidence
 	// Expires is when the session ends, if nothing ends it before.
 	Expires time.Time
+	// Bound says that it is bound to the device that it is used from, and Binding that it may be
+	// so in a moment. Lapses is when what the browser brought is no longer enough; zero is never.
+	Bound, Binding bool
+	Lapses         time.Time
 }
+
+// OtherDevice is the reason of the failure for a session that is bound to another device.
+const OtherDevice = "other-device"
 
 // sessionTopic begins the feed's word for a session that ended, by its number.
 const sessionTopic = "session/"
@@ -211,7 +218,8 @@ const sessionTopic = "session/"
 // session room fulfils it, so that a protocol hands over a reference and never evidence.
 type ActiveSessions interface {
 	// Active returns what the session of this secret holds. A session that is unknown,
-	// ended or expired is a Refused failure.
+	// ended or expired is a Refused failure. So is one that is bound to another device: of
+	// that [OtherDevice] is the reason, and Account, Number and Own say whose it is.
 	Active(ctx context.Context, secret string) (Held, error)
 }
 

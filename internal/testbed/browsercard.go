@@ -26,15 +26,10 @@ func ChromiumWithCard(t testing.TB, origin string, c *x509.Certificate, key *ecd
 	if os.Getuid() != 0 {
 		t.Skip("Chromium reads policies from /etc/chromium only, which takes root")
 	}
-	home := t.TempDir()
-	db := filepath.Join(home, ".pki", "nssdb")
-	if err := os.MkdirAll(db, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	home, db := nssHome(t)
 	p12 := filepath.Join(home, "card.p12")
 	for _, args := range [][]string{
 		{"openssl", "pkcs12", "-export", "-in", PEM(t, filepath.Join(home, "card.pem"), c), "-inkey", KeyPEM(t, filepath.Join(home, "card.key"), key), "-name", "card", "-passout", "pass:", "-out", p12},
-		{"certutil", "-d", "sql:" + db, "-N", "--empty-password"},
 		{"pk12util", "-d", "sql:" + db, "-i", p12, "-W", ""},
 	} {
 		if out, err := exec.Command(Program(t, args[0]), args[1:]...).CombinedOutput(); err != nil {
@@ -43,6 +38,34 @@ func ChromiumWithCard(t testing.TB, origin string, c *x509.Certificate, key *ecd
 	}
 	selectTheCard(t, origin)
 	return Chromium(t, chromedp.Env("HOME="+home))
+}
+
+// nssHome is a home folder with an empty store of certificates, as Chromium reads it on Linux.
+func nssHome(t testing.TB) (home, db string) {
+	t.Helper()
+	home = t.TempDir()
+	db = filepath.Join(home, ".pki", "nssdb")
+	if err := os.MkdirAll(db, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(Program(t, "certutil"), "-d", "sql:"+db, "-N", "--empty-password").CombinedOutput(); err != nil {
+		t.Fatalf("certutil: %v\n%s", err, out)
+	}
+	return home, db
+}
+
+// ChromiumWithKeys is a Chromium that binds sessions to its device (Device Bound Session
+// Credentials), with keys in software: both features are needed for that. It trusts certificates
+// of the authority, because a browser that does not check certificates binds nothing.
+func ChromiumWithKeys(t testing.TB, trusts *Authority) *Browser {
+	t.Helper()
+	home, db := nssHome(t)
+	root := PEM(t, filepath.Join(home, "root.pem"), trusts.Certificate)
+	if out, err := exec.Command(Program(t, "certutil"), "-d", "sql:"+db, "-A", "-t", "C,,", "-n", "root", "-i", root).CombinedOutput(); err != nil {
+		t.Fatalf("certutil: %v\n%s", err, out)
+	}
+	return Chromium(t, chromedp.Env("HOME="+home), chromedp.Flag("ignore-certificate-errors", false),
+		chromedp.Flag("enable-features", "DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"))
 }
 
 // selectTheCard has Chromium show the certificate at every port of origin's host. Chromium reads

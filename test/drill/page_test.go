@@ -57,7 +57,8 @@ var triedAtSites = map[string][]string{
 	"T1213": {"without anything", "by the path /%6eotes", "directly", "with the password alone", "guessed code", "signature for another page", "X-Forwarded-For claims",
 		"Remote_User of another", "by the unclear path //", "by a link with a return code", "the return code of another browser", "a return code that was used",
 		"with the return code of the page of", "with the session of the page of", "with the server's own session"},
-	"T1539": {"a script reads", "is sent elsewhere", "is sent the cookie", "the portal with the copied cookie", "its copied cookies, after", "the server's copied cookies, after"},
+	"T1539": {"a script reads", "is sent elsewhere", "is sent the cookie", "the portal with the copied cookie", "its copied cookies, after", "the server's copied cookies, after",
+		"its copied cookies, five minutes old", "the server's copied cookies, five minutes old", "again, to a key of the thief's", "by a key of the thief's"},
 	"T1040": {"every form of a sign-in again", "every byte of a sign-in again"},
 	"T1078": {"by its own sign-in", "after the portal"},
 }

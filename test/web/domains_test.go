@@ -64,6 +64,12 @@ type domains struct {
 
 func newDomains(t testing.TB) *domains {
 	cert, certFile, keyFile := certificate(t)
+	return newDomainsWith(t, cert, certFile, keyFile)
+}
+
+// newDomainsWith is newDomains with a certificate of somebody.
+func newDomainsWith(t testing.TB, cert tls.Certificate, certFile, keyFile string) *domains {
+	t.Helper()
 	d := &domains{World: servertest.NewWorldAt(t, "", "https://login.example.test", &cert), page: testbed.NewPage(t)}
 	plain := httptest.NewServer(d.Handler) // where nginx finds it
 	t.Cleanup(plain.Close)

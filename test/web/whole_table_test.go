@@ -48,7 +48,8 @@ var (
 	// instead. All take a form of the browser's own and none comes from another site.
 	byWhat = map[string]string{
 		"POST /sign-in": "an answer to a question that this browser was asked", "POST /sign-in/upstream": "begins a visit of this browser, and says who nobody is", "POST /sign-out": "ends the session of this browser alone", "POST /welcome": "the secret of a pass", "POST /invited": "the code of an invitation, which gives a pass", "POST /setup": "the secret of the set-up link",
-		"POST /sign-in/open": "the secret of a link in a mail to its owner", "POST /language": "keeps a language for this browser, and for the account of its session",
+		"POST /sign-in/open": "the secret of a link in a mail to its owner", "POST /session/bind": "a challenge that came with the sign-in, signed by the key to bind to; it narrows the session of this browser", "POST /session/refresh": "a challenge signed by the key that the session is bound to; it holds nothing more than before",
+		"POST /language": "keeps a language for this browser, and for the account of its session",
 		"POST /recovery": "gives the browser a number that somebody must read out", "POST /recovery/codes": "the same, and a saved code", "POST /recovery/go-on": "the secret of the browser that shows the number",
 		"POST /recovery/forget": "takes a cookie away", "POST /recovery/stop": "the secret of a link in a mail to its owner",
 		"POST /app/bind": "a code that the owner's page shows, signed by a key", "POST /app/look": "the app's signature", "POST /app/waits": "the app's signature", "POST /app/answer": "the app's signature over number, text and decision",

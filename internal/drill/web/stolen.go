@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
 	"countersign/internal/drill"
 )
 
-// noted notes the cookies that a browser is given.
+// noted notes the cookies that a browser is given, and what it is offered.
 type noted struct {
 	http.RoundTripper
-	mu    sync.Mutex
-	given []*http.Cookie
+	mu     sync.Mutex
+	given  []*http.Cookie
+	offers []offer
 }
 
 func (n *noted) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -24,6 +26,9 @@ func (n *noted) RoundTrip(r *http.Request) (*http.Response, error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.given = append(n.given, answer.Cookies()...)
+		if o := offerOf(answer); o != (offer{}) {
+			n.offers = append(slices.DeleteFunc(n.offers, func(was offer) bool { return was.origin == o.origin }), o) // the session was raised
+		}
 	}
 	return answer, err
 }
@@ -39,9 +44,10 @@ func (b *browser) signsOut(ctx context.Context) error {
 // thief is an attacker who has what went through the browser of a page's owner.
 type thief struct{ page }
 
-// stolenCookie copies the cookies of somebody's sign-in at the page into another browser.
-// They are not bound to a browser: they open the page there until their owner signs out.
-// What is asserted is what they open besides, that they end, and who can copy them.
+// stolenCookie copies the cookies of somebody's sign-in at the page into another browser. The
+// owner's browser binds its sessions: a copy of all cookies opens the page for the five minutes of
+// the bound ones, and nothing after. What is asserted is that, what they open besides, that they
+// end, who can copy them, and that the owner goes on.
 func (s thief) stolenCookie(ctx context.Context, p *drill.Play, c *drill.Canary) ([]drill.Try, error) {
 	if p.Down {
 		return s.keptSession(ctx, p, c)
@@ -50,6 +56,10 @@ func (s thief) stolenCookie(ctx context.Context, p *drill.Play, c *drill.Canary)
 	notes := &noted{RoundTripper: owner.client.Transport}
 	owner.client.Transport = notes
 	if err := s.comes(ctx, owner, c); err != nil {
+		return nil, err
+	}
+	ties, err := s.ties(ctx, owner, notes.offers)
+	if err != nil {
 		return nil, err
 	}
 	tries := append(s.copies(notes.given), s.passedOn(owner))
@@ -61,11 +71,15 @@ func (s thief) stolenCookie(ctx context.Context, p *drill.Play, c *drill.Canary)
 		return tries, errors.Join(errors.New("the copied cookie opens nothing even before its owner signs out, so what follows would show nothing"), err)
 	}
 	tries = append(tries, s.atThePortal(ctx, p, site))
+	later, err := s.bound(ctx, p, owner, ties)
+	if tries = append(tries, later...); err != nil {
+		return tries, err
+	}
 	if err := owner.signsOut(ctx); err != nil {
 		return tries, err
 	}
 	dead := s.asks(ctx, p, s.name()+" with its copied cookies, after their owner signed out", thief, s.URL, nil)
-	dead.Detail = "until then a copied cookie opens the page: it is not bound to a browser"
+	dead.Detail = "until then, and for five minutes at most, a copy of all cookies opens the page"
 	tries = append(tries, dead, s.asks(ctx, p, s.name()+" with the server's copied cookies, after their owner signed out", elsewhere, s.URL, nil))
 	return append(tries, s.signsInWith(ctx, p, thief, s.name()+" with copied cookies, the password and a guessed code", c.Name, c.Password, "000000")), nil
 }

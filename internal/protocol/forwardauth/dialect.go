@@ -90,6 +90,9 @@ func single(h http.Header, name string) string {
 
 // oneCookie returns a cookie that was sent exactly once.
 func oneCookie(r *http.Request, name string) string {
+	if !anywhere(r.Header["Cookie"], name) {
+		return ""
+	}
 	if value, ok := quickCookie(r.Header["Cookie"], name); ok {
 		return value
 	}
@@ -97,6 +100,17 @@ func oneCookie(r *http.Request, name string) string {
 		return c[0].Value
 	}
 	return ""
+}
+
+// anywhere reports whether a text stands in one of these lines: where a cookie's name does not,
+// there is no such cookie, and nobody has to read them.
+func anywhere(lines []string, text string) bool {
+	for _, line := range lines {
+		if strings.Contains(line, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // longestQuick is how long a line of cookies may be for [quickCookie]: what is longer may

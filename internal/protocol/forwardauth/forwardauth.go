@@ -24,6 +24,7 @@ import (
 type Guard struct {
 	engine        protocol.Engine
 	handovers     *session.Handovers
+	devices       protocol.Devices
 	continuations *session.Continuations
 	applications  protocol.Applications
 	clients       *clientaddr.Reader
@@ -38,7 +39,7 @@ type Guard struct {
 
 // New makes a Guard.
 func New(p protocol.Parts) *Guard {
-	return &Guard{engine: p.Engine, handovers: p.Handovers, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears, grants: p.Grants}
+	return &Guard{engine: p.Engine, handovers: p.Handovers, devices: p.Devices, continuations: p.Continuations, applications: p.Applications, clients: p.Clients, publicURL: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears, grants: p.Grants}
 }
 
 const (
@@ -59,6 +60,9 @@ func (d *Guard) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+beginPath, d.begin)
 	mux.HandleFunc("GET "+acceptPath, d.accept)
 	mux.HandleFunc("GET "+endedPath, d.ended)
+	mux.HandleFunc("GET "+waitPath, d.wait)
+	mux.HandleFunc("POST "+bindPath, d.bind)
+	mux.HandleFunc("POST "+refreshPath, d.refresh)
 }
 
 var (
@@ -146,7 +150,7 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 		return
 	}
 	d.ears.Hear(q.at.app, d.now())
-	reference := session.At(q.origin(), oneCookie(r, cookie(q.scheme)))
+	reference := q.reference(r)
 	step, err := d.check(r.Context(), q, reference, source)
 	brought, open := q.at.readCredentials(r.Header), false
 	if err == nil && step.State != signin.Granted && brought.ours() {
@@ -169,6 +173,8 @@ func (d *Guard) verify(w http.ResponseWriter, r *http.Request, a asked) {
 		http.Error(w, cmp.Or(step.Public, "That was not enough."), http.StatusUnauthorized)
 	case step.State == signin.Ask:
 		send(w, r, q, a.redirects, step)
+	case step.State == signin.Wait:
+		lead(w, r, q, a.redirects, waitPath)
 	default:
 		if q.pathForPolicy() == signin.AnyPath {
 			d.miss("ambiguous", q, source)
@@ -288,8 +294,13 @@ func send(w http.ResponseWriter, r *http.Request, q question, redirects bool, st
 		tellEnded(w, q, step)
 		return
 	}
+	lead(w, r, q, redirects, beginPath)
+}
+
+// lead sends a page to a path of ours at its host, and refuses anything else.
+func lead(w http.ResponseWriter, r *http.Request, q question, redirects bool, path string) {
 	if page(r, q.method) {
-		w.Header().Set("Location", q.origin()+beginPath+"?"+url.Values{"to": {comeBack(q.target)}}.Encode())
+		w.Header().Set("Location", q.origin()+path+"?"+url.Values{"to": {comeBack(q.target)}}.Encode())
 		if redirects {
 			w.WriteHeader(http.StatusFound)
 			return

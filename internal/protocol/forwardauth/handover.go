@@ -67,6 +67,11 @@ func private(w http.ResponseWriter) {
 // onHost understands a request that came through an application's proxy, and
 // where in the application the browser is going.
 func (d *Guard) onHost(r *http.Request) (question, error) {
+	return d.onHostAt(r, r.URL.Query().Get("to"))
+}
+
+// onHostAt is onHost for a target that is known.
+func (d *Guard) onHostAt(r *http.Request, target string) (question, error) {
 	if !d.clients.FromProxy(r) {
 		return question{}, errRefused
 	}
@@ -77,7 +82,7 @@ func (d *Guard) onHost(r *http.Request) (question, error) {
 	if len(r.Header.Values("X-Forwarded-Host")) > 0 {
 		host = one(r, "X-Forwarded-Host")
 	}
-	return d.understand(r.Context(), asked{scheme: proto(r), host: host, target: r.URL.Query().Get("to"), method: http.MethodGet}, false)
+	return d.understand(r.Context(), asked{scheme: proto(r), host: host, target: target, method: http.MethodGet}, false)
 }
 
 // begin runs on the application's host.
@@ -120,6 +125,8 @@ func (d *Guard) start(w http.ResponseWriter, r *http.Request) {
 		d.handOver(w, r, q, session.Handover{Host: q.origin(), Browser: by})
 	case step.State == signin.Ask:
 		d.askFor(w, r, q)
+	case step.State == signin.Wait:
+		writeWait(w, "")
 	default:
 		http.Error(w, q.refusal(step), http.StatusForbidden)
 	}
@@ -182,6 +189,10 @@ func (d *Guard) accept(w http.ResponseWriter, r *http.Request) {
 	secret, err := d.handovers.Accept(r.Context(), r.URL.Query().Get("code"), h, session.Visit{Application: q.at.app, Source: d.clients.Source(r).String(), Agent: r.UserAgent()})
 	if err != nil {
 		http.Error(w, failure.Public(err), http.StatusForbidden)
+		return
+	}
+	if err := d.devices.Offer(w, r, d.seat(r, q, session.At(q.origin(), secret))); err != nil {
+		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusServiceUnavailable)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookie(q.scheme), Value: secret, Path: "/", HttpOnly: true, Secure: q.scheme == "https", SameSite: http.SameSiteLaxMode})

@@ -32,9 +32,9 @@ func NewBrowser(l *look.Look, engine *signin.Engine, continuations *session.Cont
 // Source is where the browser is, behind whatever proxies are trusted.
 func (b Browser) Source(r *http.Request) netip.Addr { return b.source(r) }
 
-// Secret is the session that the browser holds, or empty.
+// Secret is the session that the browser holds, with its bound cookie, or empty.
 func (b Browser) Secret(r *http.Request) string {
-	return b.look.GetNamed(r, session.Cookie(b.look.Options.Secure))
+	return session.With(b.look.GetNamed(r, session.Cookie(b.look.Options.Secure)), b.bound(r))
 }
 
 // Check asks the engine for an action in Countersign itself.

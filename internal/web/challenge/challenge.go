@@ -22,6 +22,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/language"
 	"countersign/internal/prompt"
+	"countersign/internal/protocol"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/signin"
@@ -51,6 +52,8 @@ type Parts struct {
 	Stops         *recovery.Stops
 	Upstreams     *upstream.Visits
 	Links         *upstream.Links
+	// Devices bind sessions to browsers' devices.
+	Devices protocol.Devices
 	// Left is where a browser goes on when its session was ended; empty stays here.
 	Left func(ctx context.Context, session string) (string, error)
 	Now  func() time.Time
@@ -65,7 +68,7 @@ type Challenge struct {
 
 // New prepares the pages.
 func New(p Parts) *Challenge {
-	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, upstreams: p.Upstreams, links: p.Links, left: p.Left, pages: p.Look.Load(files)}
+	play := &player{browser: p.Browser, look: p.Look, engine: p.Engine, prospects: p.Prospects, sessions: p.Sessions, endings: p.Endings, continuations: p.Continuations, languages: p.Languages, upstreams: p.Upstreams, links: p.Links, devices: p.Devices, left: p.Left, pages: p.Look.Load(files)}
 	return &Challenge{player: play, arrivals: &arrivals{player: play, welcomes: p.Welcomes, invitations: p.Invitations, settingUp: p.Setup},
 		recoveries: &recoveries{player: play, requests: p.Requests, openings: p.Openings, passes: p.Passes, stops: p.Stops, now: p.Now}}
 }
@@ -82,6 +85,7 @@ type player struct {
 	languages     *enrollment.Languages
 	upstreams     *upstream.Visits
 	links         *upstream.Links
+	devices       protocol.Devices
 	left          func(ctx context.Context, session string) (string, error)
 	pages         *look.Set
 }
@@ -94,7 +98,7 @@ const browserCookie = "countersign-browser"
 
 // Routes lists the pages. All are public: they are how one comes to a session.
 func (c *Challenge) Routes() []look.Route {
-	return slices.Concat(c.recoveries.routes(), c.player.routes(), c.arrivals.routes())
+	return slices.Concat(c.recoveries.routes(), c.player.routes(), c.player.deviceRoutes(), c.arrivals.routes())
 }
 
 func (c *player) routes() []look.Route {
@@ -167,6 +171,10 @@ func (c *player) show(w http.ResponseWriter, r *http.Request) error {
 		}
 		if step.State == signin.Granted {
 			return c.leave(w, r, e)
+		}
+		if step.State == signin.Wait {
+			c.look.Set(w, continuationCookie, code, cookieLife)
+			return c.awaiting(w, r)
 		}
 	}
 	step, err := c.engine.Begin(r.Context(), c.request(r, e))
@@ -403,11 +411,19 @@ func (c *player) granted(w http.ResponseWriter, r *http.Request, e session.Conti
 	if err := c.links.Confirm(r.Context(), g); err != nil {
 		return err
 	}
-	if err := c.begin(w, r, g); err != nil {
+	secret, err := c.begin(w, r, g)
+	if err != nil {
 		return err
 	}
 	if err := c.written(w, r, e, g); err != nil {
 		return err
+	}
+	waits, err := c.awaits(r, e, secret)
+	if err != nil {
+		return err
+	}
+	if waits {
+		return look.Go(w, r, again)
 	}
 	return c.leave(w, r, e)
 }
@@ -433,21 +449,24 @@ type pressView struct {
 	Back    string
 }
 
-func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) error {
-	var secret string
-	var err error
+// begin starts or raises the session, whose secret it returns and gives the browser, which is
+// asked to bind it to its device: in this answer and in no other.
+func (c *player) begin(w http.ResponseWriter, r *http.Request, g signin.Grant) (secret string, err error) {
 	if old := c.browser.Secret(r); old != "" {
 		secret, err = c.sessions.Raise(r.Context(), old, g, r.UserAgent())
 	} else {
 		secret, err = c.sessions.Start(r.Context(), g, r.UserAgent())
 	}
 	if err != nil {
-		return err
+		return "", err
+	}
+	if err := c.devices.Offer(w, r, c.seat(r, secret)); err != nil {
+		return "", err
 	}
 	c.look.Drop(w, ticketCookie)
 	c.look.SetNamed(w, session.Cookie(c.look.Options.Secure), secret, 24*time.Hour)
 	c.look.Set(w, browserCookie, c.engine.Remember(g), signin.BrowserLife)
-	return nil
+	return secret, nil
 }
 
 func (c *player) leave(w http.ResponseWriter, r *http.Request, e session.Continuation) error {
@@ -469,6 +488,7 @@ func (c *player) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	c.look.DropNamed(w, session.Cookie(c.look.Options.Secure))
+	c.look.DropNamed(w, session.BoundCookie(c.look.Options.Secure))
 	c.look.Drop(w, ticketCookie)
 	if r.PostForm.Get("again") != "" {
 		return c.look.Done(w, r, again, language.Say("You are signed out. Begin again here."))

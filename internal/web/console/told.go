@@ -69,6 +69,8 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"evidence.accepted":                 "{who} showed {detail.authenticator} for {where}",
 	"evidence.half":                     "{who} showed one of two codes in a row for {where}",
 	"session.started":                   "{who} began a session",
+	"session.bound":                     "{who} bound a session to their device",
+	"alarm.session-copied":              "The cookie of a session of {who} came from another device, at {where}: somebody has copied it",
 	"session.raised":                    "{who} proved more in a session",
 	"session.ended":                     "A session of {who} ended",
 	"session.handed-over":               "{who} opened {detail.host}",

@@ -31,6 +31,9 @@ type Route struct {
 	Limit int64
 	// File says that the form may bring a file (multipart/form-data).
 	File bool
+	// Bare says that a browser posts by itself, with an empty body: no page has a form for it,
+	// and what it brings are headers that no other site can send.
+	Bare bool
 	// English says that the page and its errors are in English, whatever a browser asks for:
 	// those for administrators.
 	English bool

@@ -122,6 +122,8 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"push.quiet-cleared":      by("Your quiet hours were taken away by %s"),
 	"pass.issued":             by("A temporary access pass was issued by %s"),
 	"session.ended":           always("A session ended"),
+	"session.bound":           always("Your browser bound its sign-in to your device"),
+	"alarm.session-copied":    always("The cookie of one of your sessions was used on another device, and opened nothing"),
 	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
 	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
 	"client.authorized":       func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },

@@ -2,6 +2,7 @@ package main
 
 const (
 	handover = "internal/session/handover.go"
+	device   = "internal/session/device.go"
 	target   = "internal/protocol/forwardauth/target.go"
 	cookies  = "internal/protocol/forwardauth/handover.go"
 )
@@ -49,6 +50,12 @@ func sessions() []mutant {
 			New: "	q := `delete from ticket where hash = $1 and kind = $2 returning ` + columns\n	if kind == \"handover\" {\n		q = `select ` + columns + ` from ticket where hash = $1 and kind = $2`\n	}\n	r, err := scan(tx.QueryRow(ctx, q, h, kind))\n	if err != nil {\n		return Ticket{}, err\n	}\n	switch over, back := t.over(r); {\n	case kind == \"handover\":\n"},
 		{Guard: "a session serves one host", File: "internal/session/session.go", Rows: "T1213 T1539",
 			Old: `if r.Host != origin {`, New: `if r.Host != origin && false {`},
+		{Guard: "a bound session takes its bound cookie", File: device, Rows: "T1539",
+			Old: "	if !rs.now().Before(r.lapses) {\n		return elsewhere\n	}\n", New: ""},
+		{Guard: "a session is bound once", File: device, Rows: "T1539",
+			Old: `if r.Device != nil || !ds.rows.now()`, New: `if !ds.rows.now()`},
+		{Guard: "a bound cookie is given to the session's key alone", File: "internal/dbsc/dbsc.go", Rows: "T1539",
+			Old: `plain, err := signed.Verify(k.public)`, New: `plain, err := signed.UnsafePayloadWithoutVerification(), error(nil)`},
 		{Guard: "no script reads a site's cookie", File: cookies, Rows: "T1539",
 			Old: `Value: secret, Path: "/", HttpOnly: true`, New: `Value: secret, Path: "/"`},
 		{Guard: "no script reads the server's cookies", File: "internal/web/look/cookie.go", Rows: "T1539",
