@@ -228,7 +228,10 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.outbox.Speaking(s.Languages)
 	in.carriers = newCarriers(in.DB, s.Log)
 	in.openClients(s.Now)
-	in.Endings.Tells(oauth.NewConnections(in.Grants).SessionEndedTx)
+	connections := oauth.NewConnections(in.Grants)
+	in.Endings.Tells(func(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) error {
+		return errors.Join(connections.SessionEndedTx(ctx, tx, account, number), in.Participants.SessionEndedTx(ctx, tx, account, number))
+	})
 	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {

@@ -37,9 +37,9 @@ var chores = map[string][]string{
 	"feed":             {"insert", "delete"},
 	"destination":      {"update"}, // how far it has come, with its MAC; to begin is a change
 	"audit_checkpoint": {"insert", "delete"},
-	"wrapped_key":      {"insert"}, // the audit log's own keys come before any entry; useless without the root key
-	"spent":            {"delete"}, // by age only, see below
-	"participant":      {"delete"},
+	"wrapped_key":      {"insert"},                     // the audit log's own keys come before any entry; useless without the root key
+	"spent":            {"delete"},                     // by age only, see below
+	"participant":      {"update", "delete"},           // when somebody is told; what is told is sealed
 	"oauth_grant":      {"delete"},                     // by age only, see below
 	"oauth_logout":     {"update", "delete"},           // to queue one is a change; whom it is about is sealed
 	"oauth_used":       {"insert", "delete"},           // it only says no; a row that has expired is nothing

@@ -48,7 +48,8 @@ var database = map[string]stored{
 	"upstream": {key: []string{"id"}, unique: "name", covered: "id name payload version"},
 	"cert_key": {key: []string{"purpose"}, covered: "purpose payload version"},
 	"participant": {key: []string{"id"}, covered: "id account session subject payload expires",
-		removed: "an application is not told of a sign-out; its own session ends when it was told that it ends"},
+		harmless: map[string]string{"due": "an application is told of a sign-out, or is not; its own session ends when it was told that it ends", "tries": "as due"},
+		removed:  "an application is not told of a sign-out; its own session ends when it was told that it ends"},
 	"scim_target": {key: []string{"application"}, covered: "application payload version", harmless: map[string]string{"looked": "everybody is looked at sooner or later, and each hour at the latest as the server starts anew"}},
 	"scim_entry": {key: []string{"application", "kind", "subject"}, covered: "application kind subject payload", harmless: map[string]string{
 		"state": "what is to be is computed each time it is looked at", "due": "everybody is looked at each hour", "tries": "as due", "ended": "it counts towards a bound that the administrators of the application set for their own mistakes"},

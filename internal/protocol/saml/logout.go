@@ -32,6 +32,7 @@ func (d *signOuts) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+signOutPath, d.logoutByQuery)
 	mux.HandleFunc("POST "+signOutPath, d.logoutByForm)
 	mux.HandleFunc("GET "+onwardPath, d.onward)
+	mux.HandleFunc("POST "+soapPath, d.soap)
 }
 
 // leaving is a sign-out under way.
@@ -213,6 +214,9 @@ func (d *signOuts) goThrough(w http.ResponseWriter, r *http.Request, l leaving) 
 			if err != nil {
 				d.unavailable(w, r, err)
 				return
+			}
+			if to != nil && to.settings.LogoutSOAP != "" {
+				continue // it is told without the browser, see tellAll
 			}
 			if err := d.participants.Leave(r.Context(), one); err != nil { // it is told once, whatever it answers
 				d.unavailable(w, r, err)

@@ -88,7 +88,7 @@ func (d *provider) metadata(w http.ResponseWriter, r *http.Request) {
 		d.unavailable(w, r, err)
 		return
 	}
-	about := message.Provider{ID: message.NewID(), Entity: d.entity(), SignIn: d.at(signInPath), SignOut: d.at(signOutPath), Formats: offered(), Until: d.now().Add(metadataLasts)}
+	about := message.Provider{ID: message.NewID(), Entity: d.entity(), SignIn: d.at(signInPath), SignOut: d.at(signOutPath), SOAP: d.at(soapPath), Formats: offered(), Until: d.now().Add(metadataLasts)}
 	for _, k := range set.Announced() {
 		about.Certificates = append(about.Certificates, k.Certificate)
 	}

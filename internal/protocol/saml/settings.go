@@ -48,6 +48,11 @@ type Settings struct {
 	// "redirect", or "post" where it is empty.
 	Logout        string `json:"logout,omitempty"`
 	LogoutBinding string `json:"logout_binding,omitempty"`
+	// LogoutSOAP is where it is told without a browser that a session has ended (SAML bindings,
+	// section 3.2), and Inside lists the networks, addresses and host names inside the network to
+	// which that may lead.
+	LogoutSOAP string   `json:"logout_soap,omitempty"`
+	Inside     []string `json:"inside,omitempty"`
 	// Name is what it calls people by: [NamePersistent] (or empty), [NameTransient],
 	// [NameMail] or [NameAccount].
 	Name string `json:"name,omitempty"`
@@ -162,6 +167,9 @@ func read(raw json.RawMessage) (party, error) {
 		}
 		p.encryption = encryption[0]
 	}
+	if err := s.checkSOAP(len(p.certificates)); err != nil {
+		return p, err
+	}
 	return p, s.checkLogout(p.certificates)
 }
 
@@ -190,6 +198,9 @@ func (s *Settings) fill() error {
 	}
 	if len(s.Certificates) == 0 {
 		s.Certificates = m.Signing
+	}
+	if s.LogoutSOAP == "" && len(s.Certificates) > 0 && s.reachable(m.SOAP) {
+		s.LogoutSOAP = m.SOAP
 	}
 	if s.Logout == "" && len(s.Certificates) > 0 {
 		s.Logout = m.Logout

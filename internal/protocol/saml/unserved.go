@@ -21,6 +21,7 @@ var mends = map[string]string{
 	"consumer":        "A request asks for its answer at an address that is not registered; add it to the addresses that take responses.",
 	"binding":         "A request asks for its answer by another binding than HTTP-POST; have the application ask for that.",
 	"no-logout":       "A request to sign out came from an application without a logout address; add its single logout service to the settings.",
+	"logout-by-soap":  "The application was not told by SOAP that a session is over, and is told again some minutes later; look whether the address in logout_soap can be reached, and answers with a signature of the registered certificate.",
 	malformed:         "A request could not be read as SAML 2.0; look whether the application speaks SAML 2.0, and whether something on the way changes what it sends.",
 }
 

@@ -94,7 +94,9 @@ func outgoing(tag, parameter, id, issuer, destination string, at time.Time) Outg
 	el.CreateAttr("ID", id)
 	el.CreateAttr("Version", "2.0")
 	el.CreateAttr("IssueInstant", moment(at))
-	el.CreateAttr("Destination", destination)
+	if destination != "" { // which is no address of its own in the answer to a request by SOAP
+		el.CreateAttr("Destination", destination)
+	}
 	addText(el, "saml", "Issuer", issuer)
 	return Outgoing{el, parameter}
 }

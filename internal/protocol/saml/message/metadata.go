@@ -16,6 +16,8 @@ type Provider struct {
 	Entity string
 	// SignIn and SignOut are the addresses that requests go to, by either binding.
 	SignIn, SignOut string
+	// SOAP is where requests to sign out go that no browser carries.
+	SOAP string
 	// Certificates are those of the keys that sign, now or soon, in DER.
 	Certificates [][]byte
 	// Formats are the formats of names that can be asked for.
@@ -38,6 +40,11 @@ func (p Provider) Write(by Credential) ([]byte, error) {
 		key := add(idp, "md", "KeyDescriptor")
 		key.CreateAttr("use", "signing")
 		addText(add(add(key, "ds", "KeyInfo"), "ds", "X509Data"), "ds", "X509Certificate", base64.StdEncoding.EncodeToString(der))
+	}
+	if p.SOAP != "" {
+		service := add(idp, "md", "SingleLogoutService")
+		service.CreateAttr("Binding", BindingSOAP)
+		service.CreateAttr("Location", p.SOAP)
 	}
 	addServices(idp, "SingleLogoutService", p.SignOut)
 	for _, format := range p.Formats {
@@ -70,6 +77,8 @@ type Party struct {
 	Signing, Encryption []string
 	// Logout is its single logout service, and Binding that of it; empty where it has none.
 	Logout, Binding string
+	// SOAP is where it is told without a browser; empty where it has no such address.
+	SOAP string
 }
 
 // Service is an address with its number.
@@ -104,6 +113,9 @@ func ReadParty(b []byte) (Party, error) {
 		at, binding := attribute(el, "Location"), attribute(el, "Binding")
 		if other := attribute(el, "ResponseLocation"); other != "" && other != at {
 			continue // it is answered and asked at one address
+		}
+		if binding == BindingSOAP {
+			p.SOAP = at
 		}
 		if binding == BindingPost || binding == BindingRedirect && p.Logout == "" {
 			p.Logout, p.Binding = at, binding
