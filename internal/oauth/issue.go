@@ -45,37 +45,48 @@ func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, e
 	if by.Session() == "" {
 		return "", errNoSession
 	}
-	id := make([]byte, idSize)
-	rand.Read(id)
-	if s.Lasts <= 0 {
-		s.Lasts = longest
-	}
 	until, err := until(ctx, gs.sessions, by, s)
 	if err != nil {
 		return "", err
 	}
 	var code string
 	err = gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
-		now := tx.Now().Truncate(time.Microsecond)
-		g := &Given{payload: payload{ID: id, Name: by.Name(), Source: by.SourceText(), Spec: s, Evidence: by.Evidence(), Code: now.Add(CodeLife)},
-			Account: by.Account(), Client: by.Application(), Session: by.Session(), Created: now, Expires: now.Add(s.Lasts)}
-		if err := gs.seal(g); err != nil {
-			return err
-		}
-		_, err := tx.Expect(ctx, 1, `insert into oauth_grant (id, account, client, session, step, payload, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
-			g.ID, int64(g.Account), g.Client, g.Session, g.step, g.sealed, store.Unix(g.Created), store.Unix(g.Expires), g.mac)
+		g, issued, err := s.beginTx(ctx, tx, gs, by, until)
 		if err != nil {
 			return err
 		}
-		if err := gs.waiting.joins(ctx, tx, g, until); err != nil {
-			return err
-		}
-		code = gs.token(codeKind, claim{id: id, until: g.Code})
+		code = issued
 		en := g.logged("client.authorized", audit.OK, "")
 		en.Detail["scopes"] = strings.Join(s.Scopes, " ")
 		return tx.Record(en)
 	})
 	return code, err
+}
+
+// beginTx writes down what a client is given, inside a change that records it, and until when it is
+// to be told that the session is over.
+func (s Spec) beginTx(ctx context.Context, tx *store.Tx, gs *Grants, by signin.Grant, until time.Time) (*Given, string, error) {
+	id := make([]byte, idSize)
+	rand.Read(id)
+	if s.Lasts <= 0 {
+		s.Lasts = longest
+	}
+	life := CodeLife
+	if s.Device {
+		life = DeviceLife // it is fetched by a device that asks from time to time, and never leaves this server
+	}
+	now := tx.Now().Truncate(time.Microsecond)
+	g := &Given{payload: payload{ID: id, Name: by.Name(), Source: by.SourceText(), Spec: s, Evidence: by.Evidence(), Code: now.Add(life)},
+		Account: by.Account(), Client: by.Application(), Session: by.Session(), Created: now, Expires: now.Add(s.Lasts)}
+	if err := gs.seal(g); err != nil {
+		return nil, "", err
+	}
+	_, err := tx.Expect(ctx, 1, `insert into oauth_grant (id, account, client, session, step, payload, created, expires, mac) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		g.ID, int64(g.Account), g.Client, g.Session, g.step, g.sealed, store.Unix(g.Created), store.Unix(g.Expires), g.mac)
+	if err == nil {
+		err = gs.waiting.joins(ctx, tx, g, until)
+	}
+	return g, gs.token(codeKind, claim{id: id, until: g.Code}), err
 }
 
 // ByCode returns the grant of a code, to the client that it was issued to. The code is not used

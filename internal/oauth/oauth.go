@@ -18,9 +18,10 @@
 //
 // Where things are: oauth.go what a row says, seal.go how rows and tokens are bound,
 // issue.go codes and tokens, active.go what the engine reads, consented.go what somebody has
-// allowed before, connected.go what stands, end.go how a family ends, refused.go tokens that were
-// brought where they open nothing, told.go which clients are to be told of the end of a session,
-// logouts.go how they are, used.go what clients sign and may use once, keep.go
+// allowed before, connected.go what stands, device.go devices that wait to be let in, end.go how a
+// family ends, refused.go tokens that were brought where they open nothing, told.go which clients
+// are to be told of the end of a session, logouts.go how they are, used.go what clients sign and may
+// use once, keep.go
 // sweeping and inspecting.
 package oauth
 
@@ -36,6 +37,8 @@ import (
 	"countersign/internal/language"
 	"countersign/internal/signin"
 	"countersign/internal/store"
+	"countersign/internal/throttle"
+	"countersign/internal/ticket"
 )
 
 // Sessions are what a family hangs from.
@@ -55,7 +58,10 @@ type Parts struct {
 	// Tell tells an account's owner of misuse, inside the change that records it; nil tells
 	// nobody.
 	Tell func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
-	Now  func() time.Time
+	// Tickets and Tries are for devices: what waits, and how many codes somebody may type.
+	Tickets *ticket.Tickets
+	Tries   *throttle.Tries
+	Now     func() time.Time
 }
 
 // Grants begins, reads and ends what clients were given. It is safe for concurrent use.
@@ -103,6 +109,9 @@ type Spec struct {
 	// Offline says that refresh tokens live on without the session, for Lasts; otherwise they
 	// end with it.
 	Offline bool `json:"offline,omitempty"`
+	// Device says that it is for a device which waits ([Devices]): no code of it leaves this server,
+	// and none is turned into tokens by who brings one.
+	Device bool `json:"device,omitempty"`
 	// Lasts is how long a family lives at the longest; zero is as long as a session can.
 	Lasts time.Duration `json:"-"`
 	// Subject is what the client calls the person, and Listens says that it is to be told when the

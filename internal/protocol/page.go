@@ -13,10 +13,14 @@ type Page struct {
 	// Status is the HTTP status; zero is 200.
 	Status int
 	// Title is our own words for the window, never anybody's name.
-	Title     string
-	Heading   language.Sentence
+	Title   string
+	Heading language.Sentence
+	// Problem is what is wrong with what was typed; the zero Sentence is nothing.
+	Problem   language.Sentence
 	Sentences []language.Sentence
 	Points    []language.Sentence
+	// After stands behind the points.
+	After []language.Sentence
 	// Form goes on from it; nil is none.
 	Form *PageForm
 	// Links are other ways on: addresses that the protocol has checked.
@@ -38,8 +42,12 @@ type PageForm struct {
 	// and browsers hold all of them to the policy of the page.
 	Anywhere bool
 	// Hidden are names and values in turn.
-	Hidden  []string
-	Buttons []PageButton
+	Hidden []string
+	// Code is the label of a field in which somebody types a code, and CodeName its name; without a
+	// name there is none.
+	Code     language.Sentence
+	CodeName string
+	Buttons  []PageButton
 	// Submits says that it is sent by itself where a script runs.
 	Submits bool
 }

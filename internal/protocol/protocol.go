@@ -168,6 +168,8 @@ type Parts struct {
 	Links *linked.Links
 	// Abroad reaches servers of others in a test; nil connects to public addresses alone.
 	Abroad http.RoundTripper
+	// Waiting are devices that wait to be let in.
+	Waiting *oauth.Devices
 	// Method is the RFC 8176 word of a kind of authenticator, where its traits do not say.
 	Method func(kind string) string
 	// Pages shows pages of ours.

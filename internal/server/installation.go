@@ -50,6 +50,7 @@ import (
 	"countersign/internal/participant"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
+	"countersign/internal/protocol/registration"
 	"countersign/internal/protocol/scim"
 	"countersign/internal/provision"
 	"countersign/internal/pushkey"
@@ -101,9 +102,11 @@ type Installation struct {
 	Grants         *oauth.Grants
 	connections    *protocol.Connections
 	Signing        *signingkey.Keys
+	Waiting        *oauth.Devices
 	Pusher         *Pusher
 	API            *api.API
 	SCIM           *scim.Server
+	Registration   *registration.Server
 	Routes         []look.Route // of the pages, with what each demands
 	Handler        http.Handler
 	kinds          KindList
@@ -239,6 +242,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	}
 	in.SignIn.Messages.Speaking(s.Languages)
 	in.Engine = in.SignIn.Engine
+	in.Waiting = oauth.NewDevices(oauth.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Tries: in.SignIn.Tries, Now: s.Now}, in.Grants)
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
@@ -302,7 +306,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Waiting: in.Waiting, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, l, clients)
@@ -329,6 +333,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	log := logs.NewLog(in.DB, in.Keys)
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Entries: in.DB.AuditLog(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
+	in.Registration = registration.New(registration.Parts{Engine: in.Engine, Admin: in.Admin, Tickets: in.Tickets, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Devices: devicesOf(in), Left: in.left, Now: s.Now}).Routes()...)
@@ -355,6 +360,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	mux.Handle(scim.Root+"/", in.SCIM.Handler())
 	mux.HandleFunc("POST "+upstream.Path+"{name}", in.Elsewhere.Visits.ByForm)
 	mux.HandleFunc("GET "+upstream.Path+"{name}/metadata", in.Elsewhere.Visits.Metadata)
+	in.Registration.Handle(mux)
 	mux.Handle("/", pages)
 	return in.strict(l.Strict, mux), nil
 }

@@ -18,13 +18,7 @@ import (
 // signedIn is a browser in which ada is signed in at Countersign.
 func signedIn(w *servertest.World, ada *servertest.Person) *servertest.Person {
 	w.T.Helper()
-	p := w.Person()
-	p.Get("/sign-in")
-	p.Post("/sign-in", "name", "ada", "authenticator", "password", "text", servertest.Passphrase)
-	p.Post("/sign-in", "authenticator", "totp", "text", ada.Code())
-	p.Sees("Where you are signed in")
-	w.Later(time.Minute)
-	return p
+	return signedInAs(w, ada, "ada")
 }
 
 // code is a fresh code for an application, by a browser that has a session.

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"countersign/internal/application"
 	"countersign/internal/servertest"
 	"countersign/internal/testbed"
 )
@@ -193,6 +195,36 @@ func TestEveryPageCanBeReadByEverybody(t *testing.T) {
 	b.Visit(fmt.Sprint(w.Base, "/account/rename?number=", number))
 	b.WaitText("h1", "name")
 	check(b, "/account/rename")
+	servertest.PlantApplication(w, application.Application{Name: "tv", Title: "The television", Kind: "other", Tier: application.Standard, Protocol: "oidc"},
+		map[string]any{"client_id": "tv", "authentication": "none", "device": "anywhere"})
+	r, err := http.PostForm(w.Base+"/oidc/device", url.Values{"client_id": {"tv"}, "scope": {"openid profile groups"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var device struct {
+		Code string `json:"user_code"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&device); err != nil {
+		t.Fatal(err)
+	}
+	b.Visit(w.Base + "/device")
+	check(b, "/device")
+	servertest.Pictures(b, "device")
+	b.Fill("#code", "BBBB-BBBB")
+	b.Click("main form button")
+	b.WaitText("main", "No device waits with this code")
+	check(b, "a code that is none")
+	b.Fill("#code", device.Code)
+	b.Click("main form button")
+	b.WaitText("main", "Use a passkey or security key")
+	b.Click("form[data-passkey] button")
+	b.WaitText("h1", "Let a device in to")
+	check(b, "the question about a device")
+	servertest.Pictures(b, "device-asked")
+	b.Click("button[value=refuse]")
+	b.WaitText("h1", "The device was not let in")
+	check(b, "a device that was not let in")
 	b.Visit(w.Base + "/account/history")
 	b.Click(`form:has(input[value="report.not-me"]) button`)
 	b.WaitText("h1", "This was not me")

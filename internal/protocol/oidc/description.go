@@ -62,6 +62,8 @@ func form() []protocol.Group {
 			{Name: "session_tag", Label: "Key of a session tag, for a cloud", Help: "Such as cs-mfa: ID tokens then say phrh, phr or mfa under it where that was shown just now (https://aws.amazon.com/tags)."},
 			{Name: "session_tag_minutes", Label: "Minutes that count as just now", Kind: protocol.Number, Help: "1 to 60; 15 where it is empty."},
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
+			{Name: "device", Label: "Devices without a browser", Help: "A person lets such a device in by a code that it shows. Whoever is sent a stranger's code lets the stranger in: leave it off where you can.", Choices: []protocol.Choice{
+				{Value: "", Text: "Never"}, {Value: FromSameNetwork, Text: "Where device and person are in the same network"}, {Value: FromAnywhere, Text: "Wherever they are"}}},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},
 	}

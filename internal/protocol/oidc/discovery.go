@@ -7,6 +7,9 @@ import (
 	"countersign/internal/signingkey"
 )
 
+// registerPath is where programs register clients; protocol/registration serves it.
+const registerPath = "/oidc/register"
+
 // metadata is the document of OpenID Connect Discovery 1.0 section 3 and RFC 8414. It is the
 // same for everybody and may be kept for an hour.
 func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
@@ -19,7 +22,7 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"scopes_supported":                                         slices.Clone(scopesKnown),
 		"response_types_supported":                                 []string{"code"},
 		"response_modes_supported":                                 []string{modeQuery, modeForm},
-		"grant_types_supported":                                    []string{grantCode, grantRefresh},
+		"grant_types_supported":                                    []string{grantCode, grantRefresh, grantDevice},
 		"subject_types_supported":                                  []string{"public"},
 		"id_token_signing_alg_values_supported":                    signingkey.Algorithms(),
 		"code_challenge_methods_supported":                         []string{"S256"},
@@ -45,6 +48,8 @@ func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
 		"revocation_endpoint_auth_methods_supported":               []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"revocation_endpoint_auth_signing_alg_values_supported":    clientAlgorithms(),
 		"pushed_authorization_request_endpoint":                    p.at(parPath),
+		"registration_endpoint":                                    p.at(registerPath), // RFC 7591, under a key
+		"device_authorization_endpoint":                            p.at(devicePath),   // RFC 8628 section 4
 		"prompt_values_supported":                                  slices.Clone(promptsKnown),
 		"ui_locales_supported":                                     p.locales.Tags(),
 		"token_endpoint_auth_signing_alg_values_supported":         clientAlgorithms(),
@@ -75,7 +80,7 @@ func (p *Provider) mutualMetadata(all map[string]any) {
 
 // certifiedPaths are where clients show certificates, by their names in the metadata.
 var certifiedPaths = map[string]string{"token_endpoint": tokenPath, "introspection_endpoint": introspectPath, "revocation_endpoint": revokePath,
-	"pushed_authorization_request_endpoint": parPath, "userinfo_endpoint": userinfoPath}
+	"pushed_authorization_request_endpoint": parPath, "userinfo_endpoint": userinfoPath, "device_authorization_endpoint": devicePath}
 
 // clientAlgorithms are those by which clients may sign.
 func clientAlgorithms() []string {

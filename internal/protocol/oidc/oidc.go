@@ -21,7 +21,8 @@
 // give tokens back, dpop.go how clients show the key of a token, mtls.go how they show a
 // certificate, dn.go how its name is compared, logout.go
 // how they have somebody sign out, frontchannel.go and backchannel.go how they are told that a
-// session is over, logoutsettings.go where, unserved.go what administrators hear of what was refused.
+// session is over, logoutsettings.go where, device.go how devices without a browser wait, kiosk.go
+// where people let them in, unserved.go what administrators hear of what was refused.
 package oidc
 
 import (
@@ -58,6 +59,7 @@ type Provider struct {
 	common
 	front      *front
 	exit       *exit
+	kiosk      *kiosk
 	desk       *desk
 	statements *statements
 	herald     *herald
@@ -76,6 +78,7 @@ type front struct {
 type desk struct {
 	common
 	statements *statements
+	devices    *oauth.Devices
 }
 
 // New makes a Provider.
@@ -84,7 +87,7 @@ func New(p protocol.Parts) *Provider {
 		addrs: p.Clients, public: p.PublicURL, mutual: p.Mutual, tickets: p.Tickets, locales: p.Locales, now: p.Now}
 	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
 	f := &front{c, p.Continuations, p.Pages, says, p.Method}
-	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, desk: &desk{c, says}, statements: says, herald: newHerald(c, says)}
+	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, kiosk: &kiosk{f, p.Waiting}, desk: &desk{c, says, p.Waiting}, statements: says, herald: newHerald(c, says)}
 }
 
 // The addresses.
@@ -109,6 +112,11 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+logoutPath, p.exit.logoutPosted)
 	mux.HandleFunc("POST "+leavePath, p.exit.leaves)
 	mux.HandleFunc("GET "+framesPath, p.exit.showFrames)
+	mux.HandleFunc("GET "+kioskPath, p.kiosk.enter)
+	mux.HandleFunc("POST "+kioskPath, p.kiosk.typed)
+	mux.HandleFunc("GET "+confirmPath, p.kiosk.confirm)
+	mux.HandleFunc("POST "+confirmPath, p.kiosk.answered)
+	mux.HandleFunc("POST "+devicePath, p.desk.device)
 	mux.HandleFunc("POST "+parPath, p.desk.push)
 	mux.HandleFunc("POST "+tokenPath, p.desk.token)
 	mux.HandleFunc("POST "+introspectPath, p.desk.introspect)

@@ -49,7 +49,7 @@ func known(name string) string {
 
 var parameters = []string{"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "response_mode", "display", "prompt", "max_age", "ui_locales",
 	"id_token_hint", "login_hint", "acr_values", "claims", "request", "request_uri", "code_challenge", "code_challenge_method", "dpop_jkt", "registration", resumed,
-	"grant_type", "code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "client_assertion_type", "access_token", "token", "token_type_hint", "post_logout_redirect_uri", "logout_hint"}
+	"grant_type", "code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "client_assertion_type", "access_token", "token", "token_type_hint", "device_code", "user_code", "post_logout_redirect_uri", "logout_hint"}
 
 // fault is what is wrong with a request: a code of RFC 6749 or OpenID Connect Core, and a
 // sentence for the client's developers that holds nothing of the request. The zero fault is none.

@@ -84,6 +84,9 @@ type Settings struct {
 	// was shown in the last SessionTagMinutes: 15 unless set, 1 to 60. Empty is none.
 	SessionTag        string `json:"session_tag,omitempty"`
 	SessionTagMinutes int    `json:"session_tag_minutes,omitempty"`
+	// Device lets devices without a browser wait until somebody lets them in by another one (RFC
+	// 8628): never if it is empty, [FromAnywhere] or [FromSameNetwork].
+	Device string `json:"device,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -161,7 +164,7 @@ func CheckSettings(raw json.RawMessage) error {
 	switch {
 	case !clientIDForm.MatchString(s.ClientID):
 		return invalid("The client ID is 1 to 100 letters, digits, dots, hyphens, underscores and tildes, and begins with a letter or a digit.")
-	case len(s.Redirects) == 0 && len(s.Introspects) == 0:
+	case len(s.Redirects) == 0 && len(s.Introspects) == 0 && s.Device == "":
 		return invalid("Name at least one redirect URI, such as https://wiki.example.org/callback.")
 	case len(s.Redirects) > mostRedirects || len(s.PostLogout) > mostRedirects:
 		return invalid("An application has at most 50 redirect URIs.")
@@ -180,7 +183,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkDevice} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -336,6 +339,9 @@ func Caveats(raw json.RawMessage) (out []string) {
 	s, err := parse(raw)
 	if err != nil {
 		return nil
+	}
+	if s.Device != "" {
+		out = append(out, "people can be talked into letting somebody else's device in, passkey or not (device: "+s.Device+")")
 	}
 	if s.Refresh == Offline {
 		out = append(out, "the application may act for people without their session for days (refresh: offline)")

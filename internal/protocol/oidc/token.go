@@ -49,10 +49,12 @@ func (p *desk) token(w http.ResponseWriter, r *http.Request) {
 		p.redeem(w, r, ask{client: c, params: v, key: key})
 	case v["grant_type"] == grantRefresh:
 		p.refresh(w, r, ask{client: c, params: v, key: key})
+	case v["grant_type"] == grantDevice:
+		p.collect(w, r, ask{client: c, params: v, key: key})
 	case v["grant_type"] == "":
 		answerFault(w, http.StatusBadRequest, fault{"invalid_request", "The parameter grant_type is missing."})
 	default:
-		answerFault(w, http.StatusBadRequest, fault{"unsupported_grant_type", "The grant type is authorization_code or refresh_token."})
+		answerFault(w, http.StatusBadRequest, fault{"unsupported_grant_type", "The grant type is authorization_code, refresh_token or " + grantDevice + "."})
 	}
 }
 
@@ -82,7 +84,7 @@ func (p *desk) redeem(w http.ResponseWriter, r *http.Request, a ask) {
 		p.refuseGrant(w, r, c, g, err)
 		return
 	}
-	if !bound(g, a.params) || g.Key != "" && g.Key != a.key {
+	if g.Device || !bound(g, a.params) || g.Key != "" && g.Key != a.key {
 		// Somebody has the code and not what belongs to it: nobody gets anything for it.
 		if err := p.grants.End(r.Context(), actor(c), g, "unbound-code"); err != nil {
 			p.notes.broken(w, err)

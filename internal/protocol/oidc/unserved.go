@@ -15,6 +15,7 @@ var mends = map[string]string{
 	"no-such-address":     "A request names a redirect URI that is not among the application's; add it exactly as the client writes it, with its path and its port.",
 	"no-proof":            "A client did not prove who it is; compare its secret, its key or its certificate and how it authenticates with the application's settings. A certificate arrives only where mutual_tls of the configuration says.",
 	"no-certificate":      "A client did not show the certificate that its tokens are to be bound to: it must ask at the addresses of mtls_endpoint_aliases, and mutual_tls in the configuration says where these are.",
+	"no-device":           "A client asked to have a device wait, which its settings do not let it (device).",
 	"bad-grant":           "A client brought a code or a refresh token that is not good: used, expired, of another client, or without the right code verifier.",
 	"bad-proof":           "A client did not show the key of its tokens (DPoP): its proof is missing, is not for our address, is older than a minute or was used before; compare its clock and the address by which it asks.",
 	"bad-request-object":  "A request is not signed as it must be: by a key of the application's settings, from the client for our address, good for ten minutes at most, and not used before.",

@@ -188,6 +188,10 @@ var reasons = map[string]string{
 	"too-many-passes":             "three passes were taken",
 	"too-many-recoveries":         "too many recoveries were opened",
 	"too-many-tries":              "too many tries",
+	"too-many-devices":            "too many devices asked at once",
+	"by-person":                   "the person said no",
+	"pending":                     "nobody has answered yet",
+	"slower":                      "it asked too often",
 	"too-many-wrong-answers":      "too many wrong answers",
 	"tries":                       "it was tried too often",
 	"two-factors":                 "two factors are needed",
@@ -304,7 +308,7 @@ var details = map[string]string{
 	"named": "Called by", "names": "Names", "networks": "Networks", "note": "Note", "object": "What was approved", "opener": "Opened by", "partner": "Equipment", "pass": "Pass", "passed": "Passed", "password-disabled": "Password switched off", "path": "Address", "policy": "Policy", "purpose": "Purpose", "purposes": "Purposes",
 	"reason": "Why", "recovery": "Recovery", "recovery-stopped": "Recovery stopped", "request": "Request", "retired": "Retired", "revoked": "Revoked", "risk": "At risk", "root": "Root of the log", "row": "Row", "rows": "Rows", "rules": "Rules of the policy", "seen": "Alarms", "serial": "Serial number",
 	"session": "Session", "sessions": "Sessions", "sessions-ended": "Sessions ended", "shown": "Shown", "sources": "Places", "subject": "From", "table": "What", "to": "To", "traits": "What it proves", "until": "Until", "upstream": "Identity provider", "version": "Version", "wanted": "Wanted was", "window": "Within",
-	"algorithm": "Algorithm", "grant": "What was given", "key": "Key", "scopes": "What it may ask for", "starts": "Signs from", "what": "What it was", "woken": "Woken", "wrong": "What is wrong", "wrong-answers": "Wrong answers",
+	"algorithm": "Algorithm", "device": "Device at", "grant": "What was given", "key": "Key", "scopes": "What it may ask for", "starts": "Signs from", "what": "What it was", "woken": "Woken", "wrong": "What is wrong", "wrong-answers": "Wrong answers",
 }
 
 // detailName is what a detail is called. What was approved may take several details.

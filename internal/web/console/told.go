@@ -142,6 +142,8 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"factor.told":                       "{application} was told of the second factor of {who}: {detail.amr}",
 	"factor.refused":                    "{application} was told of no second factor: {reason}",
 	"client.authorized":                 "{who} signed in to {application}",
+	"client.device-approved":            "{who} let a device in to {application}, which asked from {detail.device}",
+	"client.device-refused":             "{who} did not let a device in to {application}, which asked from {detail.device}",
 	"client.tokens":                     "{application} got tokens for {who}",
 	"client.refreshed":                  "{application} got new tokens for {who}",
 	"client.token-refused":              "An access token of {who} opened nothing at {application}: {reason}",

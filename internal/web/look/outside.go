@@ -18,8 +18,10 @@ type Outside struct {
 	// Title is our own words, never anybody's name.
 	Title     string
 	Heading   language.Sentence
+	Problem   language.Sentence
 	Sentences []language.Sentence
 	Points    []language.Sentence
+	After     []language.Sentence
 	Form      *OutsideForm
 	Links     []OutsideLink
 	// Frames are addresses that are opened unseen on the page, and Onward is where a script then
@@ -53,6 +55,9 @@ type OutsideForm struct {
 	// Anywhere lets it lead to any host.
 	Anywhere bool
 	Hidden   []Field
+	// Code is the label of a field for a code, and CodeName its name.
+	Code     language.Sentence
+	CodeName string
 	Buttons  []Button
 	// Submits says that it is sent by itself where a script runs.
 	Submits bool
@@ -115,7 +120,7 @@ func (l *Look) ShowOutside(w http.ResponseWriter, r *http.Request, o Outside) {
 		}
 	}
 	w.Header().Set("Content-Security-Policy", policy)
-	if err := l.own.Render(w, r, Page{Template: "outside", Title: o.Title, Shape: Card, Status: o.Status, Data: outside{o}}); err != nil {
+	if err := l.own.Render(w, r, Page{Template: "outside", Title: o.Title, Shape: Card, Status: o.Status, Problem: o.Problem, Data: outside{o}}); err != nil {
 		l.Log.Error("a page failed", "path", r.URL.Path, "error", err)
 		http.Error(w, "The page could not be shown. Try again.", http.StatusInternalServerError)
 	}

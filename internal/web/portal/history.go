@@ -138,6 +138,12 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"account.linked-by-rule": func(e audit.Entry) language.Sentence {
 		return language.Say("Your account was linked to yours at %s", e.Application)
 	},
+	"client.device-approved": func(e audit.Entry) language.Sentence {
+		return language.Say("You let a device in to %s", e.Application)
+	},
+	"client.device-refused": func(e audit.Entry) language.Sentence {
+		return language.Say("You did not let a device in to %s", e.Application)
+	},
 	"alarm.token-misused": func(e audit.Entry) language.Sentence {
 		return language.Say("The access of %s was ended: it was used twice, or by somebody else", e.Application)
 	},
