@@ -32,6 +32,9 @@ type Terms struct {
 	Scopes []string
 	// Key is the thumbprint of the key that the tokens are bound to; empty is none.
 	Key string
+	// Beside is done while the change is written, with the access token; nil is nothing. What it
+	// makes is nobody's unless Issue returns without an error.
+	Beside func(access string) error
 }
 
 var (
@@ -184,6 +187,8 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 	if err := gs.seal(&now); err != nil {
 		return Tokens{}, err
 	}
+	tokens := gs.tokens(&now, t)
+	done := t.beside(tokens.Access)
 	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
 		n, err := tx.Exec(ctx, `update oauth_grant set step = $3, payload = $4, mac = $5 where id = $1 and mac = $2`, now.ID, was.mac, now.step, now.sealed, now.mac)
 		if err != nil {
@@ -195,10 +200,30 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 		tx.End(table, sealName(was), was.Expires)
 		return tx.Record(now.logged(event, audit.OK, ""))
 	})
+	if failed := done(); err == nil {
+		err = failed
+	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	return gs.tokens(&now, t), nil
+	return tokens, nil
+}
+
+// beside begins what is done beside a change, and returns what waits for its end.
+func (t Terms) beside(access string) (wait func() error) {
+	if t.Beside == nil {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				done <- failure.New(failure.Internal, "what was to be done beside tokens failed: %v", fault)
+			}
+		}()
+		done <- t.Beside(access)
+	}()
+	return func() error { return <-done }
 }
 
 func (gs *Grants) tokens(g *Given, t Terms) Tokens {

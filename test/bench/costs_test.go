@@ -62,6 +62,8 @@ func BenchmarkCosts(b *testing.B) {
 		{"import", t.imported},
 		{"scim", t.provisioned},
 		{"openid", t.openID},
+		{"introspection", t.introspected},
+		{"saml", t.samlResponse},
 		{"growth", t.growth},
 	} {
 		b.Run(part.name, func(b *testing.B) {
@@ -77,6 +79,8 @@ func BenchmarkCosts(b *testing.B) {
 type costs struct {
 	b    *testing.B
 	rows [][]string
+	// access is an access token of the sign-in that [costs.begins] made last.
+	access string
 }
 
 func (c *costs) row(columns ...string) {

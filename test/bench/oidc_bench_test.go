@@ -86,15 +86,22 @@ func (c *costs) begins(w *servertest.World, session string) string {
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	refresh, err := asksTokens(w, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier}})
+	refresh, access, err := asksBoth(w, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier}})
 	if err != nil {
 		c.b.Fatal(err)
 	}
+	c.access = access
 	return refresh
 }
 
 // asksTokens asks the token endpoint and returns the refresh token that it answers with.
 func asksTokens(w *servertest.World, form url.Values) (string, error) {
+	refresh, _, err := asksBoth(w, form)
+	return refresh, err
+}
+
+// asksBoth asks the token endpoint and returns both tokens that it answers with.
+func asksBoth(w *servertest.World, form url.Values) (refresh, access string, err error) {
 	form.Set("client_id", "bench")
 	form.Set("client_secret", benchSecret)
 	r := httptest.NewRequest(http.MethodPost, "/oidc/token", strings.NewReader(form.Encode()))
@@ -103,9 +110,10 @@ func asksTokens(w *servertest.World, form url.Values) (string, error) {
 	w.Handler.ServeHTTP(got, r)
 	var answer struct {
 		Refresh string `json:"refresh_token"`
+		Access  string `json:"access_token"`
 	}
 	if err := json.Unmarshal(got.Body.Bytes(), &answer); err != nil || got.Code != http.StatusOK {
-		return "", fmt.Errorf("status %d: %s %w", got.Code, got.Body, err)
+		return "", "", fmt.Errorf("status %d: %s %w", got.Code, got.Body, err)
 	}
-	return answer.Refresh, nil
+	return answer.Refresh, answer.Access, nil
 }

@@ -156,14 +156,16 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, a ask, g *oauth.Giv
 		p.end(w, r, c, g, step)
 		return
 	}
-	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key})
+	// The ID token is signed while the commit waits for the disk: neither is handed out without the
+	// other.
+	var id string
+	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key,
+		Beside: func(access string) (err error) {
+			id, err = p.statements.idToken(r.Context(), c, step.Grant, g, access)
+			return err
+		}})
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
-		return
-	}
-	id, err := p.statements.idToken(r.Context(), c, step.Grant, g, tokens.Access)
-	if err != nil {
-		p.notes.broken(w, err)
 		return
 	}
 	p.notes.hear(c)
