@@ -112,12 +112,21 @@ func (gs *Grants) ByCode(ctx context.Context, client, code string) (*Given, erro
 // ByRefresh returns the grant of a refresh token, to the client that it was issued to. One that
 // was replaced already is an error of [IsReused], with its grant.
 func (gs *Grants) ByRefresh(ctx context.Context, client, token string) (*Given, error) {
+	return gs.ByRefreshWithin(ctx, client, token, 0)
+}
+
+// ByRefreshWithin is ByRefresh for a client that may bring a token once more for so long after it
+// was replaced, as one does that refreshes twice at once. It is the token before the one that
+// stands, and no older one.
+func (gs *Grants) ByRefreshWithin(ctx context.Context, client, token string, grace time.Duration) (*Given, error) {
 	c, g, err := gs.named(ctx, refreshKind, token)
 	switch {
 	case err != nil:
 		return nil, err
 	case g.Client != client:
 		return g, errOtherClient
+	case c.step != g.step && c.step == g.step-1 && c.step > 0 && gs.now().Sub(g.Turned) < grace:
+		g.again = true
 	case c.step != g.step:
 		return g, reused
 	}
@@ -178,12 +187,15 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 	if by.Account() != g.Account || by.Application() != g.Client || !by.Covers(g.Client, signin.SignIn, "") || t.Lasts <= 0 || !subset(t.Scopes, g.Scopes) {
 		return Tokens{}, errOther
 	}
+	if g.again {
+		return gs.issueAgain(ctx, by, g, t)
+	}
 	event, was, now := "client.tokens", *g, *g
 	if g.Used() {
 		event = "client.refreshed"
 	}
 	now.step++
-	now.Key = t.Key
+	now.Key, now.Turned = t.Key, gs.now()
 	if err := gs.seal(&now); err != nil {
 		return Tokens{}, err
 	}
@@ -224,6 +236,29 @@ func (t Terms) beside(access string) (wait func() error) {
 		done <- t.Beside(access)
 	}()
 	return func() error { return <-done }
+}
+
+// issueAgain issues the tokens of the step that stands once more, to the key that it is bound to. If
+// it moved on meanwhile nobody gets anything, and nothing ends.
+func (gs *Grants) issueAgain(ctx context.Context, by signin.Grant, g *Given, t Terms) (Tokens, error) {
+	if g.Key != t.Key {
+		return Tokens{}, over
+	}
+	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
+		var one int
+		err := tx.QueryRow(ctx, `select 1 from oauth_grant where id = $1 and mac = $2 and ended = 0`, g.ID, g.mac).Scan(&one)
+		if errors.Is(err, store.ErrNotFound) {
+			return over
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Record(g.logged("client.refreshed", audit.OK, "again"))
+	})
+	if err != nil {
+		return Tokens{}, err
+	}
+	return gs.tokens(g, t), nil
 }
 
 func (gs *Grants) tokens(g *Given, t Terms) Tokens {

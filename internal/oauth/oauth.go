@@ -130,6 +130,8 @@ type payload struct {
 	Evidence []assurance.Evidence `json:"evidence"`
 	// Code is until when the code can be used.
 	Code time.Time `json:"code"`
+	// Turned is when the last tokens were issued.
+	Turned time.Time `json:"turned,omitzero"`
 }
 
 // Given is one row: what a client was given. It is no yes: tokens are issued for a
@@ -148,7 +150,13 @@ type Given struct {
 	ended  time.Time
 	sealed []byte
 	mac    []byte
+	// again says that it was found by the refresh token before the one that stands.
+	again bool
 }
+
+// Again reports whether a grant was found by a refresh token that was just replaced
+// ([Grants.ByRefreshWithin]): the tokens that come of it are those of the one that stands.
+func (g Given) Again() bool { return g.again }
 
 // Evidence is what was shown when the grant began.
 func (g Given) Evidence() []assurance.Evidence { return g.payload.Evidence }

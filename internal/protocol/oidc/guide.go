@@ -75,6 +75,10 @@ func apache(f facts) string {
 func oauth2Proxy(f facts) string {
 	return lines("# oauth2-proxy asks Countersign who somebody is. Write the client secret that you set where "+secretWord+" stands.",
 		`provider = "oidc"`, `oidc_issuer_url = "`+f.issuer+`"`, `client_id = "`+f.client+`"`, `client_secret = "`+secretWord+`"`, `redirect_url = "`+f.redirect+`"`,
+		"# Write 32 letters and digits of your own (openssl rand -hex 16) where A-RANDOM-TEXT stands, and where the application is in upstreams.",
+		`cookie_secret = "A-RANDOM-TEXT"`, `upstreams = ["http://127.0.0.1:8080/"]`,
+		"# It asks here again after this time; with refresh: session and access_minutes: 1 in the application's settings, who is signed out is out by then.",
+		`cookie_refresh = "30s"`,
 		`scope = "openid profile email groups"`, `code_challenge_method = "S256"`, `email_domains = ["*"]`, `oidc_groups_claim = "groups"`)
 }
 

@@ -17,7 +17,7 @@ func (p *desk) refresh(w http.ResponseWriter, r *http.Request, a ask) {
 		answerFault(w, http.StatusBadRequest, fault{"unauthorized_client", "This client has no refresh tokens."})
 		return
 	}
-	g, err := p.grants.ByRefresh(r.Context(), c.app, v["refresh_token"])
+	g, err := p.grants.ByRefreshWithin(r.Context(), c.app, v["refresh_token"], c.grace())
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
 		return

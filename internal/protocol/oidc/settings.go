@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
@@ -72,6 +73,9 @@ type Settings struct {
 	// or [Offline] for OfflineDays where the client asks for offline_access.
 	Refresh     string `json:"refresh,omitempty"`
 	OfflineDays int    `json:"offline_days,omitempty"`
+	// RefreshGrace is for how many seconds after its use a refresh token may come once more, of a
+	// client that refreshes twice at once: 0 unless set, 30 at most.
+	RefreshGrace int `json:"refresh_grace_seconds,omitempty"`
 	// AccessMinutes is how long access tokens are good: 10 unless set, 1 to 60.
 	AccessMinutes int `json:"access_minutes,omitempty"`
 	// Sender binds its tokens to a key: [ByDPoP], [ByDPoPNonce], [ByCertificate], or where the
@@ -130,6 +134,7 @@ const (
 	defaultMinutes = 10
 	maxMinutes     = 60
 	maxOfflineDays = 90
+	maxGrace       = 30
 )
 
 // parse reads settings and fills in what is not set.
@@ -263,9 +268,17 @@ func (s Settings) checkRefresh() error {
 		return invalid("Offline refresh tokens live for 1 to 90 days: set offline_days.")
 	case s.Refresh != Offline && s.OfflineDays != 0:
 		return invalid("offline_days is for offline refresh tokens.")
+	case s.RefreshGrace < 0 || s.RefreshGrace > maxGrace:
+		return invalid("A refresh token may come once more for 30 seconds at most: set refresh_grace_seconds to 0 to 30.")
+	case s.RefreshGrace > 0 && s.Refresh == "":
+		return invalid("refresh_grace_seconds is for clients with refresh tokens.")
+	case s.RefreshGrace > 0 && s.Authentication == ByNothing && !s.binds():
+		return invalid("refresh_grace_seconds is for clients that prove who they are, or whose tokens are bound to a key: of any other one, whoever has the token would get the next one.")
 	}
 	return nil
 }
+
+func (s Settings) grace() time.Duration { return time.Duration(s.RefreshGrace) * time.Second }
 
 func (s Settings) checkClasses() error {
 	if _, ok := vocabularies[s.Classes]; !ok {

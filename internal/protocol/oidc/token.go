@@ -159,11 +159,17 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, a ask, g *oauth.Giv
 	// The ID token is signed while the commit waits for the disk: neither is handed out without the
 	// other.
 	var id string
-	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key,
+	terms := oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key,
 		Beside: func(access string) (err error) {
 			id, err = p.statements.idToken(r.Context(), c, step.Grant, g, access)
 			return err
-		}})
+		}}
+	tokens, err := p.grants.Issue(r.Context(), step.Grant, g, terms)
+	if oauth.IsReused(err) && c.grace() > 0 && a.params["grant_type"] == grantRefresh { // the other of two was first
+		if g, err = p.grants.ByRefreshWithin(r.Context(), c.app, a.params["refresh_token"], c.grace()); err == nil {
+			tokens, err = p.grants.Issue(r.Context(), step.Grant, g, terms)
+		}
+	}
 	if err != nil {
 		p.refuseGrant(w, r, c, g, err)
 		return
