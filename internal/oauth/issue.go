@@ -244,6 +244,8 @@ func (gs *Grants) issueAgain(ctx context.Context, by signin.Grant, g *Given, t T
 	if g.Key != t.Key {
 		return Tokens{}, over
 	}
+	tokens := gs.tokens(g, t)
+	done := t.beside(tokens.Access)
 	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
 		var one int
 		err := tx.QueryRow(ctx, `select 1 from oauth_grant where id = $1 and mac = $2 and ended = 0`, g.ID, g.mac).Scan(&one)
@@ -255,10 +257,13 @@ func (gs *Grants) issueAgain(ctx context.Context, by signin.Grant, g *Given, t T
 		}
 		return tx.Record(g.logged("client.refreshed", audit.OK, "again"))
 	})
+	if failed := done(); err == nil {
+		err = failed
+	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	return gs.tokens(g, t), nil
+	return tokens, nil
 }
 
 func (gs *Grants) tokens(g *Given, t Terms) Tokens {
