@@ -16,6 +16,7 @@ var (
 	automationKey = Need(Delegated)
 	recoveryCodes = Need(Recovery | Mailed)
 	elsewhere     = twoFactors.Or(Need(Known | Asserted))
+	appPassword   = Need(AppPassword)
 )
 
 // OneFactor is anything at all that the account can show: AAL1.
@@ -52,6 +53,9 @@ func RecoveryCodes() Requirement { return recoveryCodes }
 // identity provider, if an administrator takes its word.
 func TwoFactorsElsewhere() Requirement { return elsewhere }
 
+// DevicePassword is an app password: one of a device that can show nothing else.
+func DevicePassword() Requirement { return appPassword }
+
 var named = map[string]func() Requirement{
 	"one-factor":                  OneFactor,
 	"two-factors":                 TwoFactors,
@@ -64,6 +68,7 @@ var named = map[string]func() Requirement{
 	"access-pass":                 AccessPass,
 	"automation-key":              AutomationKey,
 	"recovery-codes":              RecoveryCodes,
+	"app-password":                DevicePassword,
 }
 
 // Named returns the Requirement that a policy writes by name. An unknown name

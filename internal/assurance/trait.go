@@ -62,6 +62,9 @@ const (
 	// Tentative marks what a rule linked to an account and its owner has not confirmed. It
 	// helps to meet nothing, and the engine demands something held beside it.
 	Tentative
+	// AppPassword is a password for one device, which its owner made with two factors for one
+	// service of one application. It helps to meet nothing but [DevicePassword].
+	AppPassword
 
 	traitCount = iota
 )
@@ -69,7 +72,7 @@ const (
 var traitWords = [traitCount]string{
 	"known", "held", "user-verified", "phishing-resistant", "hardware-bound",
 	"restricted", "vouched", "recovery", "delegated", "mailed",
-	"foreign", "asserted", "tentative",
+	"foreign", "asserted", "tentative", "app-password",
 }
 
 // Has reports whether t contains every bit of want.

@@ -197,6 +197,13 @@ type Enroller interface {
 	Accept(ctx context.Context, p Person, memo Memo, answer prompt.Answer, now time.Time) (Enrolled, error)
 }
 
+// Bearer is an Authenticator whose credentials come with a device's requests, each at one service
+// of one application.
+type Bearer interface {
+	// For is the service that a credential was made for.
+	For(c Credential) (application, service string, err error)
+}
+
 // Assigner is an Authenticator that an administrator can assign to somebody by what
 // is public of it.
 type Assigner interface {

@@ -76,7 +76,7 @@ func Open(tb testing.TB, o store.Options, root keyring.Root, kinds ...authentica
 	r := &Rig{T: tb, DB: db, Keys: keys, Accounts: directory.NewAccounts(held), Groups: directory.NewGroups(held), Credentials: directory.NewCredentials(held),
 		Tickets: ticket.New(ticket.Parts{DB: db, Keys: keys, Now: o.Now}), kinds: kinds}
 	r.Sessions = session.New(session.Parts{DB: db, Keys: keys, Tickets: r.Tickets, Now: o.Now})
-	known := policy.Known{Actions: signin.OwnActions(), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
+	known := policy.Known{Actions: append(signin.OwnActions(), signin.AppPassword), Applications: []string{signin.Self}, Protocols: []string{"test", "browser"},
 		ApplicationKinds: []string{"directory"}, Tiers: []string{application.Standard}, AccountKinds: []string{directory.Person}}
 	r.Rules = signin.NewRules(db, keys, func(context.Context, store.Reader) (policy.Known, error) { return known, nil }, log)
 	parts := signin.Parts{DB: db, Keys: keys, Accounts: r.Accounts, Credentials: r.Credentials, Milestones: directory.NewMilestones(held), Groups: r.Groups, Sessions: r.Sessions, Rules: r.Rules, Now: o.Now, Log: log, Authenticators: kinds}

@@ -8,7 +8,8 @@
 // evidence, because owning a new key is not having used it.
 //
 // It is in pieces, by who uses them: [Enrollments] adds, [Changes] is what owners do with
-// what they have and [PINs] what stands in front of it, [Listing] tells; [Endings], [Passes],
+// what they have and [PINs] what stands in front of it, [AppPasswords] makes what devices come with,
+// [Listing] tells; [Endings], [Passes],
 // [Keys] and [Notices] are for changes of other rooms.
 package enrollment
 
@@ -66,6 +67,8 @@ type Parts struct {
 	NewPass func(now time.Time, lifetime time.Duration) (string, authenticator.Enrolled, error)
 	// NewKey makes an automation key in the same way.
 	NewKey func(t KeyTerms) (string, authenticator.Enrolled, error)
+	// NewAppPassword makes an app password in the same way.
+	NewAppPassword func(application, service string) (string, authenticator.Enrolled, error)
 	// PINs are what stands in front of codes.
 	PINs PINKinds
 	// Messages carries codes to what is enrolled by them.
@@ -92,13 +95,15 @@ type Pieces struct {
 	Keys        *Keys
 	Notices     *Notices
 	Languages   *Languages
+	// AppPasswords is for owners' own pages.
+	AppPasswords *AppPasswords
 }
 
 // New makes the pieces.
 func New(p Parts) Pieces {
 	return Pieces{
 		Enrollments: newEnrollments(p), Listing: newListing(p), Changes: newChanges(p), Endings: newEndings(p),
-		PINs: newPINs(p), Passes: newPasses(p), Keys: newKeys(p), Notices: newNotices(p), Languages: newLanguages(p),
+		PINs: newPINs(p), Passes: newPasses(p), Keys: newKeys(p), Notices: newNotices(p), Languages: newLanguages(p), AppPasswords: newAppPasswords(p),
 	}
 }
 

@@ -73,7 +73,13 @@ type Authenticator struct {
 	// PIN is what stands in front of its codes: none, set, first for one that an
 	// administrator gave, or wanted. Empty where no PIN can.
 	PIN string `json:"pin,omitempty"`
+	// Application and Service are the one service that an app password is for; empty for all else.
+	Application string `json:"application,omitempty"`
+	Service     string `json:"service,omitempty"`
 }
+
+// AppPassword reports whether it is what a device comes with, and nothing to sign in with.
+func (a Authenticator) AppPassword() bool { return a.Traits.Has(assurance.AppPassword) }
 
 // List returns the account's authenticators that are not revoked or used up,
 // oldest first.
@@ -102,7 +108,11 @@ func (l *Listing) Describe(c directory.Credential) Authenticator {
 	if !l.now().Before(q) {
 		q = time.Time{}
 	}
-	return Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: l.pins.PINState(c.Kind, c.State)}
+	out := Authenticator{ID: c.ID, Kind: c.Kind, Title: title, Label: c.Label, Traits: c.Traits, Status: c.Status, Quarantine: q, Created: c.Created, Used: c.Used, PIN: l.pins.PINState(c.Kind, c.State)}
+	if b, ok := l.kinds.of(c.Kind).(authenticator.Bearer); ok {
+		out.Application, out.Service, _ = b.For(authenticator.Credential{Kind: c.Kind, State: c.State}) // what cannot be read is for nothing
+	}
+	return out
 }
 
 // kindList are all kinds.

@@ -1,5 +1,5 @@
 // Package incident is what is done when a person reports that something in their name was
-// not them (suspicious activity): their sessions end, their password is switched off,
+// not them (suspicious activity): their sessions and app passwords end, their password is switched off,
 // recoveries that rest on their word are stopped, the account is at risk, and people are
 // told.
 //
@@ -44,6 +44,7 @@ type Parts struct {
 	Credentials *directory.Credentials
 	Groups      *directory.Groups
 	Sessions    *session.Endings
+	Endings     *enrollment.Endings
 	Notices     *enrollment.Notices
 	// Recoveries stops those that rest on the word of who reports.
 	Recoveries *recovery.Stops
@@ -59,6 +60,7 @@ type Incidents struct {
 	credentials *directory.Credentials
 	groups      *directory.Groups
 	sessions    *session.Endings
+	endings     *enrollment.Endings
 	notices     *enrollment.Notices
 	recoveries  *recovery.Stops
 	spare       func(ctx context.Context, r store.Reader, l signin.Loss) error
@@ -67,11 +69,11 @@ type Incidents struct {
 
 // New makes Incidents.
 func New(p Parts) *Incidents {
-	return &Incidents{db: p.DB, people: p.Accounts, credentials: p.Credentials, groups: p.Groups, sessions: p.Sessions, notices: p.Notices, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
+	return &Incidents{db: p.DB, people: p.Accounts, credentials: p.Credentials, groups: p.Groups, sessions: p.Sessions, endings: p.Endings, notices: p.Notices, recoveries: p.Recoveries, spare: p.Spare, now: p.Now}
 }
 
 // Report takes the grant's account's word that an entry of their history was not them. All
-// their sessions but the grant's end, administrators are told, and the entry of the report
+// their sessions but the grant's end, and all their app passwords, administrators are told, and the entry of the report
 // says which it was. The account is at risk from then on, until a new password is set. The
 // password is switched off where there is one, so that it must be set anew with another
 // authenticator or a pass; it reports whether it was, because that of whoever administers
@@ -111,6 +113,10 @@ func (i *Incidents) ReportTx(ctx context.Context, tx *store.Tx, said Reported) (
 	if err != nil {
 		return false, err
 	}
+	devices, err := i.endings.EndAppPasswordsTx(ctx, tx, said.Account.ID, directory.ByReport)
+	if err != nil {
+		return false, err
+	}
 	stopped, err := i.recoveries.DoubtTx(ctx, tx, said.Account)
 	if err != nil {
 		return false, err
@@ -123,6 +129,9 @@ func (i *Incidents) ReportTx(ctx context.Context, tx *store.Tx, said Reported) (
 	en.Detail = map[string]string{}
 	maps.Copy(en.Detail, said.Entry.Detail)
 	en.Detail["sessions-ended"], en.Detail["password-disabled"], en.Detail["recovery-stopped"] = strconv.Itoa(ended), strconv.FormatBool(passwordOff), strconv.FormatBool(stopped > 0)
+	if devices > 0 {
+		en.Detail["app-passwords-ended"] = strconv.Itoa(devices)
+	}
 	if err := tx.Record(en); err != nil {
 		return false, err
 	}

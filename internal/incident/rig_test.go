@@ -50,7 +50,7 @@ func setUp(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Incidents = New(Parts{DB: r.DB, Accounts: r.Accounts, Credentials: r.Credentials, Groups: r.Groups, Sessions: endings, Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
+	r.Incidents = New(Parts{DB: r.DB, Accounts: r.Accounts, Credentials: r.Credentials, Groups: r.Groups, Sessions: endings, Endings: enrolled.Endings, Notices: enrolled.Notices, Recoveries: r.recoveries.Stops, Now: clock,
 		Spare: func(context.Context, store.Reader, signin.Loss) error { return r.spare }})
 	r.Found()
 	return r

@@ -9,7 +9,7 @@ import (
 var defaultDocument string
 
 // Default returns the document of a new installation. It compiles wherever the
-// actions "sign-in", "account.recover", "authenticator.enroll",
+// actions "sign-in", "account.recover", "app-password", "authenticator.enroll",
 // "account.create" and "audit.search" and the tier "control-plane" are
 // known.
 func Default() []byte { return []byte(defaultDocument) }

@@ -10,7 +10,7 @@ func standard() Known {
 	return Known{
 		Groups:           []string{"admins", "contractors", "staff", "oncall"},
 		Kinds:            []string{"password", "totp", "hotp", "passkey", "recoverycode", "accesspass", "smscode"},
-		Actions:          []string{"sign-in", "account.recover", "authenticator.enroll", "authenticator.remove", "account.create", "policy.change", "application.command", "audit.search"},
+		Actions:          []string{"sign-in", "account.recover", "app-password", "authenticator.enroll", "authenticator.remove", "account.create", "policy.change", "application.command", "audit.search"},
 		Reading:          []string{"audit.search"},
 		Applications:     []string{"countersign", "vpn", "wiki", "edge-router"},
 		ApplicationKinds: []string{"web", "wiki", "vpn", "network-device", "ssh", "code"},

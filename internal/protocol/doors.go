@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -47,6 +48,41 @@ func (d *Doors) Of(ctx context.Context, g signin.Grant) ([]Door, error) {
 	var out []Door
 	for _, app := range in {
 		out = append(out, d.door(app))
+	}
+	return out, nil
+}
+
+// DeviceDoor is an application at which devices come in with app passwords.
+type DeviceDoor struct {
+	// Name is the application's, Title what people call it.
+	Name, Title string
+	// Services are those that an app password can be made for.
+	Services []string
+}
+
+// Devices are the applications at which the grant's account may come in with an app password, as
+// far as policy can say before there is one.
+func (d *Doors) Devices(ctx context.Context, g signin.Grant) ([]DeviceDoor, error) {
+	all, err := d.catalogue.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	services := map[string][]string{}
+	var take []application.Application
+	for _, app := range all {
+		o, err := d.protocols.Exposure(app)
+		if err == nil && len(o.AppPasswords) > 0 { // settings that cannot be read take none
+			services[app.Name] = o.AppPasswords
+			take = append(take, app)
+		}
+	}
+	in, err := d.prospects.TakesAppPasswords(ctx, g.Account(), g.Source(), take)
+	if err != nil {
+		return nil, err
+	}
+	var out []DeviceDoor
+	for _, app := range in {
+		out = append(out, DeviceDoor{Name: app.Name, Title: cmp.Or(app.Title, app.Name), Services: services[app.Name]})
 	}
 	return out, nil
 }

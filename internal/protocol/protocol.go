@@ -208,7 +208,7 @@ type Engine interface {
 	// Names is a Refused failure if a name is not of whom the ticket's attempt is about.
 	Names(ctx context.Context, ticket, name string) error
 	Check(ctx context.Context, r signin.Request) (signin.Step, error)
-	// CheckKey decides over an automation key that comes with a request.
+	// CheckKey decides over an automation key or an app password that comes with a request.
 	CheckKey(ctx context.Context, r signin.Request, kind, key string) (signin.Step, error)
 	// Opens reports whether what an application opens to everybody may go on.
 	Opens(ctx context.Context, r signin.Request) (bool, error)
@@ -242,6 +242,8 @@ type Exposure struct {
 	Groups []string
 	// Web says that requests carry a method and a path.
 	Web bool
+	// AppPasswords are the services that app passwords can be made for.
+	AppPasswords []string
 	// Keys says that requests may come with automation keys.
 	Keys bool
 	// Entrances are where people come in by way of us, as a drill calls them: each must

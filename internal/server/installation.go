@@ -34,6 +34,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/apppassword"
 	"countersign/internal/authenticator/slowhash"
 	"countersign/internal/certkey"
 	"countersign/internal/clientaddr"
@@ -245,7 +246,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Waiting = oauth.NewDevices(oauth.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Tries: in.SignIn.Tries, Now: s.Now}, in.Grants)
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
-		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
+		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, NewAppPassword: newAppPassword, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
 	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, CertKeys: in.CertKeys, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
@@ -259,7 +260,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
+	incidents = incident.New(incident.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Groups: in.Groups, Sessions: in.Endings, Endings: enrolled.Endings, Notices: enrolled.Notices, Recoveries: recoveries.Stops, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.Enrolled, in.Recoveries, in.Incidents = enrolled, recoveries, incidents
 	in.Links = linked.New(linked.Parts{DB: in.DB, Accounts: in.Accounts, Externals: in.Externals, Tell: in.tellOwner, Now: s.Now})
 	in.rooms = append(in.rooms, recoveries.Cases, recoveries.Requests, lists)
@@ -337,7 +338,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Devices: devicesOf(in), Left: in.left, Now: s.Now}).Routes()...)
-	routes = append(routes, portal.New(portal.Parts{Log: log, Prospects: in.SignIn.Prospects, Doors: protocol.NewDoors(in.SignIn.Prospects, in.Catalogue, in.protocols, in.publicURL), Connections: in.connections, Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup, Languages: in.Enrolled.Languages}).Routes()...)
+	routes = append(routes, portal.New(portal.Parts{Log: log, Prospects: in.SignIn.Prospects, Doors: protocol.NewDoors(in.SignIn.Prospects, in.Catalogue, in.protocols, in.publicURL), Connections: in.connections, Browser: browser, Look: l, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Sessions: in.Sessions, Endings: in.Endings, Enrollments: in.Enrolled.Enrollments, Listing: in.Enrolled.Listing, Changes: in.Enrolled.Changes, PINs: in.Enrolled.PINs, AppPasswords: in.Enrolled.AppPasswords, Cases: in.Recoveries.Cases, Stops: in.Recoveries.Stops, Incidents: in.Incidents, Setup: in.Setup, Languages: in.Enrolled.Languages}).Routes()...)
 	routes = append(routes, app.New(app.Parts{Browser: browser, Look: l, Apps: in.SignIn.Apps, Enrollments: in.Enrolled.Enrollments, PushKey: in.Pusher.Public, Gesture: gesture, CheckAddress: checkAddress}).Routes()...)
 	routes = append(routes, console.New(console.Parts{Log: log, Browser: browser, Look: l, Admin: in.Admin, Protocols: s.Protocols}).Routes()...)
 	in.Routes = routes
@@ -363,6 +364,10 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	in.Registration.Handle(mux)
 	mux.Handle("/", pages)
 	return in.strict(l.Strict, mux), nil
+}
+
+func newAppPassword(application, service string) (string, authenticator.Enrolled, error) {
+	return apppassword.Issue(apppassword.Terms{Application: application, Service: service})
 }
 
 func newKey(t enrollment.KeyTerms) (string, authenticator.Enrolled, error) {

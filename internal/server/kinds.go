@@ -7,6 +7,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/apppassword"
 	smartcard "countersign/internal/authenticator/certificate"
 	"countersign/internal/authenticator/hotp"
 	"countersign/internal/authenticator/mailcode"
@@ -94,6 +95,7 @@ func Kinds(s Settings, keys *keyring.Keyring, upstreams *upstream.Catalogue) (Ki
 		{Authenticator: mailcode.New(serviceName(s), directory.CheckMail), lacking: !s.Mails},
 		{Authenticator: accesspass.Authenticator{}},
 		{Authenticator: apikey.Authenticator{}},
+		{Authenticator: apppassword.Authenticator{}},
 	}, s.More...), nil
 }
 

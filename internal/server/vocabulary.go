@@ -65,7 +65,7 @@ type vocabulary struct {
 // names lists what a policy may mention.
 func (v vocabulary) names(ctx context.Context, r store.Reader) (policy.Known, error) {
 	k := policy.Known{ApplicationKinds: application.Kinds, Tiers: []string{application.Standard, application.ControlPlane},
-		Protocols: slices.Concat([]string{"browser"}, v.protocols.Names(), []string{"api"}), AccountKinds: []string{directory.Person, directory.Service}, Actions: signin.OwnActions(), Applications: []string{signin.Self}}
+		Protocols: slices.Concat([]string{"browser"}, v.protocols.Names(), []string{"api"}), AccountKinds: []string{directory.Person, directory.Service}, Actions: append(signin.OwnActions(), signin.AppPassword), Applications: []string{signin.Self}}
 	for _, c := range nouns.Commands() {
 		k.Actions = append(k.Actions, c.Action)
 	}

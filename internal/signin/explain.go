@@ -61,8 +61,8 @@ func (e *Engine) Explain(ctx context.Context, r Request, now time.Time) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
-	if m.delegated = j.delegated(&m); m.delegated {
-		m.Medium = prompt.API // a key comes with its request
+	if m.delegated = j.delegated(&m) || hasAppPassword(&m); m.delegated {
+		m.Medium = prompt.API // it comes with its request
 	}
 	x := Explanation{Facts: m.facts(account, directory.LacksTwoFactors(m.credentials, now))}
 	x.Policy = m.policy.Explain(x.Facts)

@@ -80,12 +80,17 @@ func (j *judge) serves(c directory.Credential, action string, now time.Time) (ti
 	return until, err == nil && why != "other-action"
 }
 
-// CheckKey decides over an automation key that came with a request: there is no
-// attempt and nothing to ask. The kind is its authenticator's. The Step is
+// CheckKey decides over an automation key, or an app password, that came with a request: there
+// is no attempt and nothing to ask. The kind is its authenticator's. The Step is
 // Granted or Denied, and either leaves an entry.
 //
-// It grants to service accounts alone, only what the key was issued for, and
+// A key is granted to service accounts alone, only what it was issued for, and
 // only if policy accepts a key there.
+//
+// An app password is granted to people alone: to its owner, whom the request's Name means under
+// any of their names, only at the service that it was made for, which is the request's Object,
+// such as "imap", and only if policy accepts it there for the action [AppPassword], whatever the
+// request's is. Its first use, and each from a network that is new, is told to its owner.
 //
 // What was granted at an application, where a key comes with each of many requests, is
 // remembered as [Engine.Check] remembers it: for half a minute at most, for the same facts from
@@ -97,20 +102,39 @@ func (e *Engine) CheckKey(ctx context.Context, r Request, kind, key string) (Ste
 	if r.Action == "" {
 		r.Action = SignIn
 	}
+	r, b := bearing(bounded(r, e.kinds), e.kinds, kind, key)
 	if r.Application == Self {
-		step, _, err := e.keys.check(ctx, r, kind, key)
+		step, _, err := e.keys.check(ctx, r, b)
 		return step, err
 	}
 	c, now, place := e.checks, e.now(), e.checks.db.Feed().Place() // before anything is read
-	id := keyID(kind, key)
+	id := keyID(b.kind, r.Name+"\x00"+b.key)
 	if g := c.rememberedKey(ctx, r, id, now); g != nil {
 		return Step{State: Granted, Grant: g.grant}, nil
 	}
-	step, d, err := e.keys.check(ctx, r, kind, key)
+	step, d, err := e.keys.check(ctx, r, b)
 	if err == nil && step.State == Granted {
 		c.keepKey(ctx, r, id, place, d, step.Grant)
 	}
 	return step, err
+}
+
+// bearer is what comes with a request and is all its proof: an automation key or an app password.
+type bearer struct {
+	kind, key string
+	// serves is what it must have been issued for, and by the kind of account whose it must be.
+	serves, by string
+	// named says that the request names its owner, who must be the same.
+	named bool
+}
+
+// bearing is a request as it is decided, with what came with it.
+func bearing(r Request, kinds map[string]authenticator.Authenticator, kind, key string) (Request, bearer) {
+	if how := kinds[kind]; how != nil && how.Describe().Traits.Has(assurance.AppPassword) {
+		r.Action = AppPassword
+		return r, bearer{kind: kind, key: key, serves: Served(r.Application, r.Object), by: directory.Person, named: true}
+	}
+	return r, bearer{kind: kind, key: key, serves: Served(r.Application, r.Action), by: directory.Service}
 }
 
 // keys decide over automation keys.
@@ -123,11 +147,11 @@ type keys struct {
 	now      func() time.Time
 }
 
-func (k *keys) check(ctx context.Context, r Request, kind, key string) (step Step, d decision, err error) {
+func (k *keys) check(ctx context.Context, r Request, b bearer) (step Step, d decision, err error) {
 	at := &attempt{ID: newID(), Request: r, Created: k.now(), Deadline: k.now()}
 	err = k.db.Change(ctx, at.actor(), func(tx *store.Tx) error {
 		next := at.clone()
-		reason, err := k.examiner.showKey(ctx, tx, next, kind, prompt.Answer{Authenticator: kind, Text: key})
+		reason, err := k.examiner.showKey(ctx, tx, next, b)
 		if err != nil {
 			return err
 		}
@@ -146,6 +170,9 @@ func (k *keys) check(ctx context.Context, r Request, kind, key string) (step Ste
 			step = next.denied(d.reason)
 			return k.endings.end(ctx, tx, next, d.reason)
 		}
+		if err = k.noteUse(ctx, tx, next, d.account); err != nil {
+			return err
+		}
 		step, err = k.road.follow(ctx, tx, next, d)
 		return err
 	})
@@ -154,8 +181,8 @@ func (k *keys) check(ctx context.Context, r Request, kind, key string) (step Ste
 
 // showKey finds whose key it is, checks it, and appends its evidence. It returns
 // the reason of a refusal.
-func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind string, answer prompt.Answer) (string, error) {
-	how, server := x.kinds[kind], Server(nil)
+func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, b bearer) (string, error) {
+	how, server := x.kinds[b.kind], Server(nil)
 	finder, ok := how.(authenticator.Discoverer)
 	if ok {
 		server, ok = how.(Server)
@@ -163,11 +190,12 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if !ok || !how.Describe().Media.Can(at.Medium) {
 		return "no-keys", nil
 	}
+	answer := prompt.Answer{Authenticator: b.kind, Text: b.key}
 	handle, ok := finder.Discover(answer)
 	if !ok {
 		return "malformed", nil
 	}
-	c, err := x.credentials.ByHandle(ctx, tx, kind, handle)
+	c, err := x.credentials.ByHandle(ctx, tx, b.kind, handle)
 	if failure.ClassOf(err) == failure.NotFound {
 		return "unknown-key", nil
 	}
@@ -185,19 +213,37 @@ func (x *examiner) showKey(ctx context.Context, tx *store.Tx, at *attempt, kind 
 	if c.Status != directory.CredentialActive {
 		return c.Status, nil
 	}
-	reason, err := server.Serves(approval.Given(c), Served(at.Application, at.Action), at.Source)
+	reason, err := server.Serves(approval.Given(c), b.serves, at.Source)
 	if err != nil || reason != "" {
 		return reason, err
 	}
-	account, err := x.people.Get(ctx, tx, c.Account)
-	if err != nil {
-		return "", err
+	if reason, err := x.owns(ctx, tx, at, b, c.Account); err != nil || reason != "" {
+		return reason, err
 	}
-	if account.Kind != directory.Service {
-		return "not-a-service", nil
-	}
-	at.Name, at.Delegated = account.Name, true
-	at.Evidence = assurance.Append(nil, assurance.Evidence{Account: c.Account, Kind: kind, Credential: c.ID, Traits: shown.Traits,
+	at.Delegated = true
+	at.Evidence = assurance.Append(nil, assurance.Evidence{Account: c.Account, Kind: b.kind, Credential: c.ID, Traits: shown.Traits,
 		Time: x.now(), Channel: at.Protocol, Act: at.act(x.setting.reading), Until: shown.Until})
 	return "", nil
+}
+
+// owns says why an account may not come with what it came with; empty when it may.
+func (x *examiner) owns(ctx context.Context, tx *store.Tx, at *attempt, b bearer, id assurance.AccountID) (string, error) {
+	account, err := x.people.Get(ctx, tx, id)
+	switch {
+	case err != nil:
+		return "", err
+	case account.Kind != b.by && b.by == directory.Service:
+		return "not-a-service", nil
+	case account.Kind != b.by:
+		return "not-a-person", nil
+	}
+	named := account
+	if b.named {
+		named, err = x.people.Find(ctx, tx, at.Name)
+	}
+	if failure.ClassOf(err) == failure.NotFound || err == nil && named.ID != id {
+		return "other-account", nil
+	}
+	at.Name = account.Name
+	return "", err
 }

@@ -68,6 +68,8 @@ func nounOf(t assurance.Trait, accountKind string) language.Word {
 	switch {
 	case t.Has(assurance.Delegated) || accountKind == directory.Service:
 		return "an automation key"
+	case t.Has(assurance.AppPassword):
+		return "an app password"
 	case t.Has(assurance.Vouched):
 		return "a temporary access pass, which another person gives you"
 	case t.Has(assurance.HardwareBound):

@@ -81,6 +81,9 @@ func (m *matter) engineRequirement() *assurance.Requirement {
 		r = assurance.RecoveryCodes().Within(m.limits.Attempt)
 	case changesAuthenticators(m.Action):
 		r = m.asMuchAsCanBeShown()
+		if m.makesAppPassword() {
+			r = assurance.And(r, forAppPassword())
+		}
 	default:
 		return nil
 	}

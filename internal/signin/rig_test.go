@@ -22,6 +22,7 @@ import (
 	"countersign/internal/authenticator"
 	"countersign/internal/authenticator/accesspass"
 	"countersign/internal/authenticator/apikey"
+	"countersign/internal/authenticator/apppassword"
 	"countersign/internal/authenticator/authenticatortest"
 	"countersign/internal/authenticator/certificate"
 	"countersign/internal/authenticator/hotp"
@@ -112,7 +113,7 @@ var reads, helps = []string{"account.list"}, []string{"recovery.open"}
 func vocabulary(kinds []authenticator.Authenticator) policy.Known {
 	k := policy.Known{
 		Groups:           []string{directory.Administrators, directory.Helpdesk, "staff"},
-		Actions:          append(OwnActions(), "account.list", "account.create", "recovery.open", "policy.change"),
+		Actions:          append(OwnActions(), AppPassword, "account.list", "account.create", "recovery.open", "policy.change"),
 		Reading:          reads,
 		Applications:     []string{Self, "vpn", "wiki", "core"},
 		ApplicationKinds: []string{"directory", "vpn", "wiki"},
@@ -151,7 +152,7 @@ func everyKind(t testing.TB) []authenticator.Authenticator {
 	return []authenticator.Authenticator{
 		keys, certificate.New(certificate.Options{URL: &url.URL{Scheme: "https", Host: "card.login.test"}}), passwords, push.New("https://login.test/app", keys),
 		must(codes, err), must(tokens, err2), must(challenges, err3), yubicootp.Authenticator{},
-		smscode.New("Countersign", "login.test"), saved, mailcode.New("Countersign", directory.CheckMail), accesspass.Authenticator{}, apikey.Authenticator{},
+		smscode.New("Countersign", "login.test"), saved, mailcode.New("Countersign", directory.CheckMail), accesspass.Authenticator{}, apikey.Authenticator{}, apppassword.Authenticator{},
 	}
 }
 

@@ -92,8 +92,10 @@ type Parts struct {
 	Invitations  *pass.Invitations
 	Sessions     *session.Sessions
 	Endings      *session.Endings
-	Tickets      *ticket.Tickets
-	Stops        *recovery.Stops
+	// Devices ends app passwords.
+	Devices *enrollment.Endings
+	Tickets *ticket.Tickets
+	Stops   *recovery.Stops
 	// Forget deletes what other rooms keep of an account, when it is removed.
 	Forget  []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error
 	Dormant time.Duration
@@ -103,15 +105,15 @@ type Parts struct {
 // Desks are where the commands are done.
 func Desks(p Parts) []admin.Desk {
 	b, m, s := admin.NewBook(p.DB), guard.New(p.Accounts, p.Engine), shown{p.Accounts, p.Credentials, p.Invitations, p.Dormant, p.Now}
-	ids := identifiers{p.Accounts, p.Externals}
+	ids, under := identifiers{p.Accounts, p.Externals}, underWay{p.Endings, p.Stops, p.Passes, p.Invitations, p.Devices}
 	return []admin.Desk{
 		admin.At(&makeDesk{b, m, s, again{p.Accounts}, p.Groups, ids}),
 		admin.At(&externalDesk{b, m, s, ids}),
 		admin.At(&linkDesk{b, m, p.DB, p.Accounts, p.Links, p.Applications, p.Protocols}),
 		admin.At(&readDesk{s, p.DB, p.Engine, p.Pushes, p.Listing, p.Sessions}),
 		admin.At(&openDesk{b, m, s, p.Engine}),
-		admin.At(&stateDesk{b, m, s, p.DB, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
-		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.DB, p.Engine, p.Notices, underWay{p.Endings, p.Stops, p.Passes, p.Invitations}}),
+		admin.At(&stateDesk{b, m, s, p.DB, under}),
+		admin.At(&editDesk{b, m, s, again{p.Accounts}, p.DB, p.Engine, p.Notices, under}),
 		admin.At(&importDesk{b, m, p.DB, p.Accounts, p.Groups, again{p.Accounts}, p.Tickets, s}),
 		admin.At(&removeDesk{b, m, p.Accounts, p.Endings, p.Forget, p.DB}),
 	}

@@ -33,10 +33,14 @@ type underWay struct {
 	stops       *recovery.Stops
 	passes      *enrollment.Passes
 	invitations *pass.Invitations
+	devices     *enrollment.Endings
 }
 
 func (u underWay) endTx(ctx context.Context, tx *store.Tx, id assurance.AccountID) error {
 	if _, err := u.sessions.EndAllTx(ctx, tx, id, ""); err != nil {
+		return err
+	}
+	if _, err := u.devices.EndAppPasswordsTx(ctx, tx, id, directory.ByAdministrator); err != nil {
 		return err
 	}
 	return u.helpTx(ctx, tx, id)

@@ -316,7 +316,7 @@ func strengthOf(r assurance.Requirement) attack.Strength {
 		return attack.TwoFactors
 	case r.Implies(pass.Or(two)):
 		return attack.Vouched
-	case r.Implies(assurance.OneFactor().Or(pass).Or(assurance.AutomationKey())):
+	case r.Implies(assurance.OneFactor().Or(pass).Or(assurance.AutomationKey()).Or(assurance.DevicePassword())):
 		return attack.OneFactor
 	}
 	return attack.Nothing

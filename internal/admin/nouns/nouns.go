@@ -146,7 +146,7 @@ func New(p Parts) *admin.Admin {
 // people are the desks about accounts and what they sign in with.
 func people(p Parts) []admin.Desk {
 	return slices.Concat(
-		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Externals: p.Externals, Links: p.Links, Applications: p.Applications, Protocols: p.Protocols, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Invitations: p.Invitations, Tickets: p.Tickets, Sessions: p.Sessions, Endings: p.SessionEndings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
+		account.Desks(account.Parts{DB: p.DB, Pushes: p.Pushes, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Externals: p.Externals, Links: p.Links, Applications: p.Applications, Protocols: p.Protocols, Engine: p.Engine, Listing: p.Enrolled.Listing, Notices: p.Enrolled.Notices, Passes: p.Enrolled.Passes, Invitations: p.Invitations, Tickets: p.Tickets, Sessions: p.Sessions, Endings: p.SessionEndings, Devices: p.Enrolled.Endings, Stops: p.Recoveries.Stops, Forget: p.Forget, Dormant: p.Dormant, Now: p.Now}),
 		token.Desks(token.Parts{DB: p.DB, Accounts: p.Accounts, Stock: p.Stock, Files: p.Files, Hands: p.Hands, Engine: p.Engine, PINs: p.Enrolled.PINs, Dormant: p.Dormant, Now: p.Now}),
 		recovery.Desks(recovery.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Engine: p.Engine, Notices: p.Enrolled.Notices,
 			Cases: p.Recoveries.Cases, Openings: p.Recoveries.Openings, Confirmations: p.Recoveries.Confirmations, Stops: p.Recoveries.Stops, Owners: p.Recoveries.Owners, Dormant: p.Dormant, Now: p.Now}),

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/language"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
+	"countersign/internal/signin"
 )
 
 // Description is what the rest of the server asks of this protocol.
@@ -20,10 +21,18 @@ func Description() protocol.Description {
 			return protocol.Service{Handle: provider.Handle, Left: provider.exit.onward, Work: provider.herald.work}, nil
 		},
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
-			return protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}, nil
+			return exposure(app), nil
 		},
 		Form: form(), CertifiedPaths: slices.Sorted(maps.Values(certifiedPaths)),
 	}
+}
+
+func exposure(app application.Application) protocol.Exposure {
+	e := protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}
+	if s, err := parse(app.Settings); err == nil && len(s.AppPasswords) > 0 {
+		e.AppPasswords, e.Actions = s.AppPasswords, []string{signin.AppPassword}
+	}
+	return e
 }
 
 func form() []protocol.Group {
@@ -48,7 +57,7 @@ func form() []protocol.Group {
 			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key or certificate, pushed requests, bound tokens, strict algorithms"}}},
 		}},
 		{Legend: "What it gets", Folded: true, Fields: []protocol.Field{
-			{Name: "acr", Label: "At least", Help: "What every sign-in to it must reach, beside the policy: phr is a passkey or a smart card.", Choices: classChoices()},
+			{Name: "acr", Label: "At least", Help: "What every sign-in to it must reach, and of a resource server every token, beside the policy: phr is a passkey or a smart card.", Choices: classChoices()},
 			{Name: "acr_words", Label: "Words in which it is told how people signed in", Choices: []protocol.Choice{
 				{Value: ClassesOurs, Text: "phr, phrh, and our own"}, {Value: ClassesREFEDS, Text: "REFEDS"}, {Value: ClassesNIST, Text: "NIST levels"}}},
 			{Name: "id_token_algorithm", Label: "Signature of ID tokens", Choices: []protocol.Choice{{Value: "", Text: "ES256"}, {Value: "RS256", Text: "RS256, for applications that know nothing newer"}}},
@@ -65,6 +74,9 @@ func form() []protocol.Group {
 			{Name: "introspects", Label: "Clients whose access tokens it may ask about", Kind: protocol.Lines, Rows: 2, Help: "Of a resource server: client IDs, one a line. It learns of whom those tokens are."},
 			{Name: "device", Label: "Devices without a browser", Help: "A person lets such a device in by a code that it shows. Whoever is sent a stranger's code lets the stranger in: leave it off where you can.", Choices: []protocol.Choice{
 				{Value: "", Text: "Never"}, {Value: FromSameNetwork, Text: "Where device and person are in the same network"}, {Value: FromAnywhere, Text: "Wherever they are"}}},
+			{Name: "scopes", Label: "Further scopes", Kind: protocol.Lines, Rows: 2, Help: "That it may ask for beside those of OpenID Connect, one a line: mail."},
+			{Name: "token_scope", Label: "Scope that tokens must have", Help: "Of a resource server: it takes no access token without this scope."},
+			{Name: "app_passwords", Label: "Services that take app passwords", Kind: protocol.Lines, Rows: 2, Help: "Of a mail server: imap, pop3, smtp, sieve, one a line. Policy says who may use them."},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"mime"
@@ -94,7 +95,7 @@ type shown struct {
 func (p *desk) introspected(r *http.Request, asker client, token string) (map[string]any, error) {
 	s, err := p.shown(r.Context(), asker, token)
 	if failure.ClassOf(err) == failure.Refused {
-		return inactive(), nil
+		return inactive(), p.grants.Stale(r.Context(), token, asker.app)
 	}
 	if err != nil {
 		return nil, err
@@ -104,17 +105,39 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 		return nil, err
 	}
 	of, known := t.byName[s.given.Client]
-	if !known || !asker.mayAskAbout(of, s.refreshes) {
-		return inactive(), nil
+	switch {
+	case !known || !asker.mayAskAbout(of, s.refreshes):
+		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, "other-client")
+	case asker.app != of.app && asker.TokenScope != "" && !slices.Contains(s.scopes, asker.TokenScope):
+		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, "no-scope")
 	}
-	step, err := p.engine.Check(r.Context(), p.over(of, s.given, s.given.From()))
+	step, err := p.good(r.Context(), asker, of, s.given)
 	if err != nil {
 		return nil, err
 	}
 	if step.State != signin.Granted {
-		return inactive(), nil
+		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, cmp.Or(step.Reason, "not-enough"))
 	}
 	return p.tells(asker, of, s, step.Grant), nil
+}
+
+// good asks the engine whether what a client was given is good now: at the client, and at the
+// resource server that was shown it, where policy and the class of its settings are demanded of
+// whoever comes with it. The Grant is the client's.
+func (p *desk) good(ctx context.Context, asker, of client, g *oauth.Given) (signin.Step, error) {
+	step, err := p.engine.Check(ctx, p.over(of, g, g.From()))
+	if err != nil || step.State != signin.Granted || asker.app == of.app {
+		return step, err
+	}
+	var at wish
+	if need, known := requirementOf(asker.Class); asker.Class != "" && known {
+		at.raise = &need
+	}
+	there, err := p.engine.Check(ctx, at.asks(asker, p.grants.Reference(g), g.From()))
+	if err != nil || there.State != signin.Granted {
+		return there, err
+	}
+	return step, nil
 }
 
 // shown finds the grant of an access token, or of the asker's own refresh token.

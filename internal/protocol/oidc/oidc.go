@@ -17,7 +17,8 @@
 // whom it means and what they are asked, respond.go how the browser is sent back, page.go our own
 // pages, token.go the token endpoint, proof.go how clients prove who they are, statement.go what
 // they sign, refresh.go refresh tokens, claims.go what is said of people, userinfo.go who asks for
-// it with a token, introspect.go what resource servers are told of a token, revoke.go how clients
+// it with a token, introspect.go what resource servers are told of a token,
+// apppassword.go what of an app password, revoke.go how clients
 // give tokens back, dpop.go how clients show the key of a token, mtls.go how they show a
 // certificate, dn.go how its name is compared, logout.go
 // how they have somebody sign out, frontchannel.go and backchannel.go how they are told that a
@@ -121,6 +122,7 @@ func (p *Provider) Handle(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+tokenPath, p.desk.token)
 	mux.HandleFunc("POST "+introspectPath, p.desk.introspect)
 	mux.HandleFunc("POST "+revokePath, p.desk.revoke)
+	mux.HandleFunc("POST "+appPasswordPath, p.desk.appPassword)
 	mux.HandleFunc("GET "+userinfoPath, p.desk.userinfo)
 	mux.HandleFunc("POST "+userinfoPath, p.desk.userinfo)
 }

@@ -41,7 +41,11 @@ var scopeWords = map[string]language.Sentence{
 func (p *front) askConsent(w http.ResponseWriter, r *http.Request, q request, code, name string) {
 	page := protocol.Page{Title: "Consent", Heading: language.Say("%s", q.client.title), Sentences: []language.Sentence{language.Say("You are signed in as %s. The application wants to know:", name)}}
 	for _, s := range q.scopes {
-		page.Points = append(page.Points, scopeWords[s])
+		words, known := scopeWords[s]
+		if !known {
+			words = language.Say("to act for you there: %s", s)
+		}
+		page.Points = append(page.Points, words)
 	}
 	page.Form = &protocol.PageForm{To: answerPath, Origin: originOf(q.redirect), Hidden: []string{resumed, code},
 		Buttons: []protocol.PageButton{{Name: "answer", Value: "allow", Text: language.Say("Allow")}, {Name: "answer", Value: "refuse", Text: language.Say("Do not allow"), Second: true}}}

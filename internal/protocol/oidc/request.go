@@ -161,7 +161,7 @@ func (q *request) readScopes(v params) fault {
 	}
 	for _, s := range words {
 		// Unknown ones are ignored (OpenID Connect Core section 3.1.2.1).
-		if slices.Contains(scopesKnown, s) && !slices.Contains(q.scopes, s) && (s != scopeOffline || q.client.Refresh == Offline) {
+		if (slices.Contains(scopesKnown, s) || slices.Contains(q.client.Scopes, s)) && !slices.Contains(q.scopes, s) && (s != scopeOffline || q.client.Refresh == Offline) {
 			q.scopes = append(q.scopes, s)
 		}
 	}

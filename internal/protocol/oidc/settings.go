@@ -67,7 +67,8 @@ type Settings struct {
 	// Classes are the words in which acr is stated: [ClassesOurs] unless set, [ClassesREFEDS] or
 	// [ClassesNIST].
 	Classes string `json:"acr_words,omitempty"`
-	// Class is the context class that every sign-in to it must reach, or empty.
+	// Class is the context class that every sign-in to it must reach, and every access token
+	// about which it asks as a resource server, or empty.
 	Class string `json:"acr,omitempty"`
 	// Refresh says how long refresh tokens live: empty is that there are none, [WithSession],
 	// or [Offline] for OfflineDays where the client asks for offline_access.
@@ -91,6 +92,14 @@ type Settings struct {
 	// Device lets devices without a browser wait until somebody lets them in by another one (RFC
 	// 8628): never if it is empty, [FromAnywhere] or [FromSameNetwork].
 	Device string `json:"device,omitempty"`
+	// Scopes are further ones that it may ask for, beside those of OpenID Connect: what its
+	// resource servers know them by, such as mail.
+	Scopes []string `json:"scopes,omitempty"`
+	// TokenScope is a scope that each access token must have about which it asks, as a resource
+	// server; empty is none.
+	TokenScope string `json:"token_scope,omitempty"`
+	// AppPasswords are its services that take app passwords, as a resource server: [Services].
+	AppPasswords []string `json:"app_passwords,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -169,7 +178,7 @@ func CheckSettings(raw json.RawMessage) error {
 	switch {
 	case !clientIDForm.MatchString(s.ClientID):
 		return invalid("The client ID is 1 to 100 letters, digits, dots, hyphens, underscores and tildes, and begins with a letter or a digit.")
-	case len(s.Redirects) == 0 && len(s.Introspects) == 0 && s.Device == "":
+	case len(s.Redirects) == 0 && !s.serves() && s.Device == "":
 		return invalid("Name at least one redirect URI, such as https://wiki.example.org/callback.")
 	case len(s.Redirects) > mostRedirects || len(s.PostLogout) > mostRedirects:
 		return invalid("An application has at most 50 redirect URIs.")
@@ -188,7 +197,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkDevice} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkScopes, s.checkAppPasswords, s.checkDevice} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -307,13 +316,41 @@ func (s Settings) checkIntrospects() error {
 	switch {
 	case len(s.Introspects) > mostIntrospects:
 		return invalid("A resource server asks about the tokens of 100 clients at most.")
-	case len(s.Introspects) > 0 && s.Authentication == ByNothing:
+	case s.serves() && s.Authentication == ByNothing:
 		return invalid("A resource server proves who it is, by a secret, a private key or a certificate.")
 	}
 	for _, id := range s.Introspects {
 		if !clientIDForm.MatchString(id) {
 			return invalid("%q is no client ID; name each client whose tokens it may ask about by the ID in that client's settings.", id)
 		}
+	}
+	return nil
+}
+
+// serves reports whether it is a resource server: one that is shown tokens or app passwords, and
+// asks about them.
+func (s Settings) serves() bool { return len(s.Introspects) > 0 || len(s.AppPasswords) > 0 }
+
+// scopeForm is a scope-token of RFC 6749 section 3.3 that is easy to read.
+var scopeForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$`)
+
+const mostScopes = 20
+
+func (s Settings) checkScopes() error {
+	if len(s.Scopes) > mostScopes {
+		return invalid("A client has 20 further scopes at most.")
+	}
+	for _, scope := range append(slices.Clone(s.Scopes), s.TokenScope) {
+		switch {
+		case scope == "" && len(s.Scopes) == 0:
+		case !scopeForm.MatchString(scope) && scope != "":
+			return invalid("%q is no scope: letters, digits and . _ : / - alone, such as mail.", scope)
+		case slices.Contains(scopesKnown, scope) && scope != s.TokenScope:
+			return invalid("%s is a scope that every client may ask for; leave it out.", scope)
+		}
+	}
+	if slices.Contains(s.Scopes, "") {
+		return invalid("A further scope is empty; leave it out.")
 	}
 	return nil
 }
@@ -364,6 +401,9 @@ func Caveats(raw json.RawMessage) (out []string) {
 	}
 	if s.PKCE == PKCEOptional {
 		out = append(out, "requests may come without PKCE (pkce: optional): only the application itself keeps another's code from being used in a browser that it was not made for")
+	}
+	if len(s.AppPasswords) > 0 {
+		out = append(out, "where policy accepts them, devices come in with app passwords, which are one factor that can be copied ("+strings.Join(s.AppPasswords, ", ")+")")
 	}
 	if len(s.Introspects) > 0 {
 		out = append(out, "it learns of whom the access tokens of other applications are ("+strings.Join(s.Introspects, ", ")+")")

@@ -18,6 +18,7 @@ var mends = map[string]string{
 	"no-device":           "A client asked to have a device wait, which its settings do not let it (device).",
 	"bad-grant":           "A client brought a code or a refresh token that is not good: used, expired, of another client, or without the right code verifier.",
 	"bad-proof":           "A client did not show the key of its tokens (DPoP): its proof is missing, is not for our address, is older than a minute or was used before; compare its clock and the address by which it asks.",
+	"no-app-passwords":    "A resource server asked about an app password for a service that its settings do not name; add it to app_passwords, or close it there for passwords.",
 	"bad-request-object":  "A request is not signed as it must be: by a key of the application's settings, from the client for our address, good for ten minutes at most, and not used before.",
 }
 

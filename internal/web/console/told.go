@@ -76,6 +76,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"session.handed-over":               "{who} opened {detail.host}",
 	"credential.enrolled":               "{who} added {detail.label}",
 	"credential.removed":                "{who} removed {detail.label}",
+	"credential.new-place":              "The app password {detail.label} of {who} was used at {where} from a new address",
 	"credential.renamed":                "{who} renamed {detail.label}",
 	"credential.refused":                "{who} could not add {detail.authenticator}: {reason}",
 	"credential.disabled":               "{detail.authenticator} of {who} was switched off after too many wrong answers",
@@ -147,6 +148,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.tokens":                     "{application} got tokens for {who}",
 	"client.refreshed":                  "{application} got new tokens for {who}",
 	"client.token-refused":              "An access token of {who} opened nothing at {application}: {reason}",
+	"token.refused":                     "A token of {who} was not good at {where}: {reason}",
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
 	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
@@ -186,7 +188,7 @@ func tell(e audit.Entry, kinds func(list string) string) string {
 		where = "Countersign"
 	}
 	action := cmp.Or(look.Doing(e.Action), e.Action)
-	if e.Action != "" && e.Action != signin.SignIn && strings.HasPrefix(e.Event, "signin.") {
+	if e.Action != "" && e.Action != signin.SignIn && e.Action != signin.AppPassword && strings.HasPrefix(e.Event, "signin.") {
 		where += ", to " + action
 	}
 	words := map[string]string{"who": cmp.Or(e.AccountName, nobody(e)), "by": doer(e), "where": where,
@@ -273,6 +275,7 @@ func doer(e audit.Entry) string {
 var ways = map[string]string{"browser": "in a browser", "api": "by the command line or the API", "app": "in the app", "radius": "by RADIUS", "forward-auth": "by forward-auth",
 	"socket": "on the server itself", "command line": "on the server itself", "mail": "by a mail", "notice": "by a mail", "push": "by a push", "sms": "by SMS", "yubico": "by Yubico's protocol", "certificate": "with a card",
 	"start": "at its start", "upstream": "by another organisation", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
+	"oidc": "by OpenID Connect", "start": "at its start", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
 
 // means is by what something was done.
 func means(e audit.Entry) string {

@@ -2,7 +2,9 @@ package portal
 
 import (
 	"net/http"
+	"slices"
 
+	"countersign/internal/enrollment"
 	"countersign/internal/protocol"
 )
 
@@ -12,14 +14,29 @@ type applications struct {
 	doors *protocol.Doors
 }
 
+type applicationsView struct {
+	Doors []protocol.Door
+	// AppPasswords says that there is something to do on that page.
+	AppPasswords bool
+}
+
 func (a *applications) show(w http.ResponseWriter, r *http.Request) error {
 	g, ok, err := a.frame.inside(w, r)
 	if !ok {
 		return err
 	}
-	doors, err := a.doors.Of(r.Context(), g)
+	var v applicationsView
+	if v.Doors, err = a.doors.Of(r.Context(), g); err != nil {
+		return err
+	}
+	devices, err := a.doors.Devices(r.Context(), g)
 	if err != nil {
 		return err
 	}
-	return a.frame.render(w, r, g, "applications", "My applications", doors)
+	all, err := a.frame.listing.List(r.Context(), g.Account())
+	v.AppPasswords = len(devices) > 0 || slices.ContainsFunc(all, enrollment.Authenticator.AppPassword)
+	if err != nil {
+		return err
+	}
+	return a.frame.render(w, r, g, "applications", "My applications", v)
 }

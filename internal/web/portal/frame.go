@@ -88,7 +88,7 @@ func consoleOf(g signin.Grant) string {
 }
 
 func (fr *frame) page(g signin.Grant, template, title string, data any) look.Page {
-	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/applications", Text: "My applications", Here: template == "applications" || template == "connected"}, {Href: "/account/history", Text: "History", Here: template == "history"},
+	links := []look.Link{{Href: "/account", Text: "Ways to sign in", Here: template == "home"}, {Href: "/account/applications", Text: "My applications", Here: template == "applications" || template == "connected" || template == "app-passwords" || template == "app-password"}, {Href: "/account/history", Text: "History", Here: template == "history"},
 		{Href: "/account/approve", Text: "Approve a sign-in", Here: template == "approve"}}
 	return look.Page{Template: template, Title: title, Shape: look.Desk, Links: links,
 		Person: &look.Person{Name: g.Name(), Display: g.Display(), Console: consoleOf(g)}, Data: data}

@@ -22,7 +22,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected", "factor.told", "account.linked", "account.linked-by-rule"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "credential.new-place", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected", "factor.told", "account.linked", "account.linked-by-rule"}
 
 // historyMost is how many entries people see of their own. The log has entries about them
 // that have no words here, and strangers who know a name can have many written: pages
@@ -92,6 +92,9 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	},
 	"credential.enrolled": func(e audit.Entry) language.Sentence {
 		return language.Say("Added: %s", language.Word(e.Detail["label"]))
+	},
+	"credential.new-place": func(e audit.Entry) language.Sentence {
+		return language.Say("App password used from a new address: %s", e.Detail["label"])
 	},
 	"credential.renamed": func(e audit.Entry) language.Sentence { return language.Say("Renamed: %s", e.Detail["label"]) },
 	"push.quiet-hours": func(e audit.Entry) language.Sentence {
@@ -200,7 +203,7 @@ func letIn(e audit.Entry) language.Sentence {
 	if d := look.Doing(e.Action); d != "" {
 		return language.Say("Proved to %s", language.Word(d))
 	}
-	if e.Action != "" && e.Action != "sign-in" {
+	if e.Action != "" && e.Action != signin.SignIn && e.Action != signin.AppPassword {
 		return language.Say("Proved for “%s” in %s", e.Action, placeOf(e))
 	}
 	return language.Say("Let in to %s", placeOf(e))
@@ -211,7 +214,7 @@ func aimedAt(e audit.Entry) language.Sentence {
 	if d := look.Doing(e.Action); d != "" {
 		return language.Say("%s, to %s", placeOf(e), language.Word(d))
 	}
-	if e.Action != "" && e.Action != "sign-in" {
+	if e.Action != "" && e.Action != signin.SignIn && e.Action != signin.AppPassword {
 		return language.Say("%s, for “%s”", placeOf(e), e.Action)
 	}
 	return language.Say("%s", placeOf(e))

@@ -10,6 +10,7 @@ package portal
 import (
 	"embed"
 	"net/http"
+	"slices"
 
 	logs "countersign/internal/admin/audit"
 	"countersign/internal/admin/setup"
@@ -49,7 +50,9 @@ type Parts struct {
 	Log         *logs.Log
 	Doors       *protocol.Doors
 	Connections *protocol.Connections
-	Languages   *enrollment.Languages
+	// AppPasswords makes what devices come with.
+	AppPasswords *enrollment.AppPasswords
+	Languages    *enrollment.Languages
 }
 
 // Portal serves the pages.
@@ -62,6 +65,7 @@ type Portal struct {
 	history   *history
 	offers    *offers
 	pins      *pins
+	devices   *devices
 	pushes    *approval.Pushes
 	sessions  *session.Sessions
 	endings   *session.Endings
@@ -77,7 +81,7 @@ type Portal struct {
 func New(p Parts) *Portal {
 	fr := &frame{browser: p.Browser, look: p.Look, listing: p.Listing, pages: p.Look.Load(files)}
 	return &Portal{
-		frame: fr, doors: &applications{fr, p.Doors}, connected: &connected{fr, p.Connections}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs},
+		frame: fr, doors: &applications{fr, p.Doors}, connected: &connected{fr, p.Connections}, prospects: p.Prospects, approvals: &approvals{fr, p.Approvals}, history: &history{fr, p.Log}, offers: &offers{fr, p.Prospects, p.Enrollments}, pins: &pins{fr, p.PINs}, devices: &devices{fr, p.Doors, p.AppPasswords},
 		pushes: p.Pushes, sessions: p.Sessions, endings: p.Endings, changes: p.Changes, cases: p.Cases, stops: p.Stops, incidents: p.Incidents, setup: p.Setup, languages: p.Languages,
 	}
 }
@@ -90,6 +94,8 @@ func (p *Portal) Routes() []look.Route {
 		{Pattern: "GET /account/applications", Demand: look.Session(), Handler: p.doors.show},
 		{Pattern: "GET " + connectedPath, Demand: look.Session(), Handler: p.connected.show},
 		{Pattern: "POST " + connectedPath + "/end", Demand: look.Session(), Handler: p.connected.end},
+		{Pattern: "GET " + devicesPath, Demand: look.Session(), Handler: p.devices.show},
+		{Pattern: "POST " + devicesPath, Demand: look.Action(enrollment.Enroll), Handler: p.makeAppPassword},
 		{Pattern: "GET /account/history", Demand: look.Session(), Handler: p.history.show},
 		{Pattern: "GET " + afterPath + "{act}", Demand: look.Public(), Handler: p.after},
 		{Pattern: "POST /account/do", Demand: look.Action("the posted one"), Handler: p.act},
@@ -144,6 +150,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) error {
 	if v.Authenticators, err = p.frame.listing.List(r.Context(), g.Account()); err != nil {
 		return err
 	}
+	v.Authenticators = slices.DeleteFunc(v.Authenticators, enrollment.Authenticator.AppPassword) // which have a page of their own
 	if err := p.forAdministrator(r, g, &v); err != nil {
 		return err
 	}

@@ -83,6 +83,9 @@ func (p *Portal) do(w http.ResponseWriter, r *http.Request, g signin.Grant, e se
 	id, _ := strconv.ParseInt(e.Object, 10, 64)
 	switch e.Action {
 	case enrollment.Enroll:
+		if e.Form.Get("for") != "" {
+			return p.devices.handOut(w, r, g, e)
+		}
 		return p.offers.begin(w, r, g, e)
 	case enrollment.SetPIN:
 		return p.pins.begin(w, r, g, assurance.CredentialID(id))

@@ -36,8 +36,8 @@ func guesses() []mutant {
 			Old: `return n.owners.tell(ctx, tx, account, noticeFactorMissing(at, n.now()))`, New: `return nil`},
 		{Guard: "the policy asks for two factors", File: "internal/policy/default.yaml",
 			Rows: "T1040 T1078 T1078.003 T1098.005 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1133 T1213 T1539 T1621",
-			Old:  "action != \"account.recover\" && !(account.new && action == \"authenticator.enroll\")\n    require: two-factors\n",
-			New:  "action != \"account.recover\" && !(account.new && action == \"authenticator.enroll\")\n    require: one-factor\n"},
+			Old:  "action != \"account.recover\" && action != \"app-password\" && !(account.new && action == \"authenticator.enroll\")\n    require: two-factors\n",
+			New:  "action != \"account.recover\" && action != \"app-password\" && !(account.new && action == \"authenticator.enroll\")\n    require: one-factor\n"},
 		{Guard: "the alarm about leaked pairs", File: grants, Rows: "T1110.004",
 			Old: `if err := n.throttle.Stuffed(ctx, tx, at.sighting(), account.ID); err != nil {`, New: `if err := error(nil); err != nil {`},
 	}
