@@ -11,6 +11,10 @@ ca-certificates     # downloads of Go modules
 chromium            # the pages, with a virtual authenticator
 caddy               # forward-auth
 curl                # requests to a local socket
+dovecot-auth-lua    # app passwords at a mail server
+dovecot-imapd       # a mail server that takes tokens and app passwords
+dovecot-managesieved # the same: filters
+dovecot-pop3d       # the same: POP3
 expect              # conversations on a terminal
 fcgiwrap            # CGI programs behind a proxy
 freeradius          # the peer that make bench-peers measures
@@ -47,10 +51,14 @@ pamtester           # PAM conversations
 pgbouncer           # a pooler in front of PostgreSQL
 php-cli             # PHP's own server behind a proxy
 php-fpm             # PHP behind a proxy, by FastCGI
+php-sqlite3         # Roundcube
+postfix             # submission, which asks Dovecot about senders
 postgresql          # the second store
 procps              # ps
 prometheus          # promtool: checks the alert rules and the dashboard's queries
 python3             # WSGI behind a proxy
+roundcube-core      # webmail by OpenID
+roundcube-sqlite3   # the same
 rsyslog             # a receiver of the audit log
 rsyslog-gnutls      # the same, by TLS
 softhsm2            # smart cards in software

@@ -16,7 +16,7 @@ type Destination struct {
 	// letters, digits and -, 32 at most. Another name is another destination, which begins
 	// anew.
 	Name string `yaml:"name"`
-	// Kind is syslog, otlp, webhook or lines.
+	// Kind is syslog, otlp, webhook, lines or dovecot.
 	Kind string `yaml:"kind"`
 	// Events are those that are sent, by their first words: signin, alarm, account.suspended.
 	// Empty is all. Except are those that are left out of them.
@@ -30,8 +30,9 @@ type Destination struct {
 	// Transport of syslog is tls (the default), or tcp or udp, by which whoever is on the way
 	// reads and changes what is sent.
 	Transport string `yaml:"transport"`
-	// URL is that of a webhook (https) or the whole one of OTLP logs, such as
-	// https://collector.example.org:4318/v1/logs (http on loopback alone).
+	// URL is that of a webhook (https), the whole one of OTLP logs, such as
+	// https://collector.example.org:4318/v1/logs (http on loopback alone), or that of
+	// doveadm's HTTP API.
 	URL string `yaml:"url"`
 	// File is the path that lines are appended to, or - for standard output.
 	File string `yaml:"file"`
@@ -40,14 +41,14 @@ type Destination struct {
 	CA          string `yaml:"ca"`
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
-	// SecretFile has the secrets of a webhook, one for each line, two at most; or what
-	// {secret} in value stands for.
+	// SecretFile has the secrets of a webhook, one for each line, two at most; what
+	// {secret} in value stands for; or the key of doveadm.
 	SecretFile string `yaml:"secret_file"`
 	// Header and Value authenticate requests to a collector.
 	Header string `yaml:"header"`
 	Value  string `yaml:"value"`
 	// Inside are the networks, addresses and host names inside of the network that a webhook
-	// may reach. All others must be on the public internet.
+	// or doveadm's API may be reached at. All others must be on the public internet.
 	Inside []string `yaml:"inside"`
 }
 
@@ -80,7 +81,7 @@ func (c File) checkEvents() error {
 }
 
 func (d Destination) check(at string) error {
-	if err := word(at+".kind", d.Kind, "syslog", "otlp", "webhook", "lines"); err != nil {
+	if err := word(at+".kind", d.Kind, "syslog", "otlp", "webhook", "lines", "dovecot"); err != nil {
 		return err
 	}
 	if err := d.checkForeign(at); err != nil {
@@ -101,6 +102,8 @@ func (d Destination) check(at string) error {
 		return errors.Join(d.checkURL(at, Loopback), d.checkHeader(at))
 	case "webhook":
 		return d.checkWebhook(at)
+	case "dovecot":
+		return d.checkDovecot(at)
 	}
 	if d.File == "" {
 		return fmt.Errorf("%s.file must be a path, or - for standard output", at)
@@ -115,9 +118,9 @@ func (d Destination) checkForeign(at string) error {
 		is    bool
 		kinds string
 	}{
-		{"server", d.Server != "", "syslog"}, {"transport", d.Transport != "", "syslog"}, {"url", d.URL != "", "otlp webhook"}, {"file", d.File != "", "lines"},
-		{"ca", d.CA != "", "syslog otlp webhook"}, {"certificate", d.Certificate != "", "syslog otlp webhook"}, {"secret_file", d.SecretFile != "", "otlp webhook"},
-		{"header", d.Header != "", "otlp"}, {"value", d.Value != "", "otlp"}, {"inside", len(d.Inside) > 0, "webhook"},
+		{"server", d.Server != "", "syslog"}, {"transport", d.Transport != "", "syslog"}, {"url", d.URL != "", "otlp webhook dovecot"}, {"file", d.File != "", "lines"},
+		{"ca", d.CA != "", "syslog otlp webhook dovecot"}, {"certificate", d.Certificate != "", "syslog otlp webhook dovecot"}, {"secret_file", d.SecretFile != "", "otlp webhook dovecot"},
+		{"header", d.Header != "", "otlp"}, {"value", d.Value != "", "otlp"}, {"inside", len(d.Inside) > 0, "webhook dovecot"},
 	}
 	for _, s := range set {
 		if s.is && !slices.Contains(strings.Fields(s.kinds), d.Kind) {
@@ -165,6 +168,15 @@ func (d Destination) checkHeader(at string) error {
 func (d Destination) checkWebhook(at string) error {
 	if d.SecretFile == "" {
 		return fmt.Errorf("%s.secret_file must be set: every request of a webhook is signed", at)
+	}
+	return d.checkURL(at, func(hostport string) bool { return Loopback(hostport) && len(d.Inside) > 0 })
+}
+
+// checkDovecot demands the key of the API, and that the address is listed where it is not on the
+// public internet: a mail server rarely is.
+func (d Destination) checkDovecot(at string) error {
+	if d.SecretFile == "" {
+		return fmt.Errorf("%s.secret_file must be set: the file with doveadm_api_key of the mail server", at)
 	}
 	return d.checkURL(at, func(hostport string) bool { return Loopback(hostport) && len(d.Inside) > 0 })
 }

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"countersign/internal/assurance"
 	"countersign/internal/config"
 	"countersign/internal/events"
+	"countersign/internal/failure"
 	"countersign/internal/outside"
 )
 
@@ -15,6 +18,9 @@ import (
 func destinations(all []config.Destination, from Origin) ([]events.Destination, error) {
 	var out []events.Destination
 	for _, c := range all {
+		if c.Kind == "dovecot" && len(c.Events) == 0 {
+			c.Events = events.Ending()
+		}
 		receiver, err := ReceiverOf(c, from, nil)
 		if err != nil {
 			return nil, fmt.Errorf("events.%s: %w", c.Name, err)
@@ -49,6 +55,13 @@ func ReceiverOf(c config.Destination, from Origin, trace events.Trace) (events.R
 		}
 		return &events.Webhook{URL: c.URL, SecretFile: c.SecretFile, Inside: inside, Files: files, Host: from.Host, Name: c.Name, Now: time.Now, Trace: trace}, nil
 	}
+	if c.Kind == "dovecot" {
+		inside, err := outside.List(c.Inside)
+		if err != nil {
+			return nil, fmt.Errorf("inside: %w", err)
+		}
+		return &events.Dovecot{URL: c.URL, SecretFile: c.SecretFile, Inside: inside, Files: files, Trace: trace}, nil
+	}
 	return &events.Lines{File: c.File, Trace: trace}, nil
 }
 
@@ -67,5 +80,19 @@ func warnOfPlain(all []config.Destination, log *slog.Logger) {
 // delivery is what sends the audit log to the configured destinations.
 func (in *Installation) delivery(s Settings) (*events.Delivery, error) {
 	all, err := destinations(s.Events, Origin{Host: s.PublicURL.Hostname(), Version: s.Version})
+	for _, d := range all {
+		if mail, is := d.Receiver.(*events.Dovecot); is {
+			mail.Name = in.calledOf
+		}
+	}
 	return events.New(events.Parts{DB: in.DB, Keys: in.Keys, Destinations: all, Now: s.Now, Log: s.Log}), err
+}
+
+// calledOf is what an account is called; one that is gone is called nothing.
+func (in *Installation) calledOf(ctx context.Context, account int64) (string, error) {
+	a, err := in.Accounts.Get(ctx, in.DB, assurance.AccountID(account))
+	if failure.ClassOf(err) == failure.NotFound {
+		return "", nil
+	}
+	return a.Name, err
 }

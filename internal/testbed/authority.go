@@ -175,3 +175,18 @@ func PIVAttestation(t testing.TB, maker *Authority, key crypto.PublicKey, pinPol
 		ExtraExtensions: []pkix.Extension{arc(3, []byte{5, 7, 1}), arc(7, serial), arc(8, []byte{pinPolicy, 1})}}, device.Certificate, key, device.Key)
 	return []*x509.Certificate{slot, device.Certificate}
 }
+
+// TLSFiles writes a certificate for a name on this machine, and its key, and returns their paths.
+func TLSFiles(t testing.TB, dir, name string) (certificate, key string) {
+	t.Helper()
+	k := NewKey(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	c := Certify(t, template, template, k.Public(), k)
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, dir, name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))),
+		write(t, dir, name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+}
