@@ -70,6 +70,7 @@ var carried = map[string]prompt.Medium{
 	"accesspass":   prompt.Browser,
 	"push":         0, // in the app, never here
 	"apikey":       0, // with a command, never as an answer
+	"apppassword":  0, // with a device's request, never as an answer
 }
 
 // media are all that a protocol can say of itself, and some that none does.
@@ -134,7 +135,7 @@ func TestEveryKindByEveryMedium(t *testing.T) {
 				if d := decide(&m); kind != "push" && len(d.evidence) > 0 != want {
 					t.Errorf("%s by %06b: counts %v", kind, medium, shows(d.evidence))
 				}
-				if d := decide(&m); strings.Contains(strings.Join(d.kinds, " "), "push") || strings.Contains(strings.Join(d.kinds, " "), "apikey") {
+				if d := decide(&m); strings.Contains(strings.Join(d.kinds, " "), "push") || strings.Contains(strings.Join(d.kinds, " "), "apikey") || strings.Contains(strings.Join(d.kinds, " "), "apppassword") {
 					t.Errorf("by %06b it asks for %v", medium, d.kinds)
 				}
 				n++
@@ -191,12 +192,12 @@ func TestWhatComesFromElsewhere(t *testing.T) {
 				}
 				ev.OutOfBand = false
 			}
-			if got, want := m.couldBeHeld(ev), kind != "apikey"; got != want {
+			if got, want := m.couldBeHeld(ev), kind != "apikey" && kind != "apppassword"; got != want {
 				t.Errorf("%s in a session: %t", kind, got)
 			}
 			delegate := m
 			delegate.delegated = true
-			if got, want := delegate.couldCome(ev), kind == "apikey" || kind == "push" && m.showsNumbers(); got != want {
+			if got, want := delegate.couldCome(ev), kind == "apikey" || kind == "apppassword" || kind == "push" && m.showsNumbers(); got != want {
 				t.Errorf("%s with a command that a key serves, %06b: %t", kind, medium, got)
 			}
 		}
