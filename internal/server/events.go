@@ -82,17 +82,19 @@ func (in *Installation) delivery(s Settings) (*events.Delivery, error) {
 	all, err := destinations(s.Events, Origin{Host: s.PublicURL.Hostname(), Version: s.Version})
 	for _, d := range all {
 		if mail, is := d.Receiver.(*events.Dovecot); is {
-			mail.Name = in.calledOf
+			mail.Name = calledOf(in)
 		}
 	}
 	return events.New(events.Parts{DB: in.DB, Keys: in.Keys, Destinations: all, Now: s.Now, Log: s.Log}), err
 }
 
-// calledOf is what an account is called; one that is gone is called nothing.
-func (in *Installation) calledOf(ctx context.Context, account int64) (string, error) {
-	a, err := in.Accounts.Get(ctx, in.DB, assurance.AccountID(account))
-	if failure.ClassOf(err) == failure.NotFound {
-		return "", nil
+// calledOf says what an account is called; one that is gone is called nothing.
+func calledOf(in *Installation) func(ctx context.Context, account int64) (string, error) {
+	return func(ctx context.Context, account int64) (string, error) {
+		a, err := in.Accounts.Get(ctx, in.DB, assurance.AccountID(account))
+		if failure.ClassOf(err) == failure.NotFound {
+			return "", nil
+		}
+		return a.Name, err
 	}
-	return a.Name, err
 }

@@ -83,7 +83,7 @@ func TestTokensThatAreNotGood(t *testing.T) {
 	imaps := p.doors[2]
 	refused := func(what, token, reason string) {
 		t.Helper()
-		before := p.Events("token.refused")
+		before := p.Events("client.token-refused")
 		for _, door := range []testbed.MailDoor{p.doors[0], imaps, p.doors[3], p.doors[6]} {
 			for _, mechanism := range []string{"OAUTHBEARER", "XOAUTH2"} {
 				if in, said := p.tries(door, mechanism, "ada", token); in || strings.Contains(said, "UNAVAILABLE") {
@@ -91,9 +91,9 @@ func TestTokensThatAreNotGood(t *testing.T) {
 				}
 			}
 		}
-		if got := p.Events("token.refused"); got == before {
+		if got := p.Events("client.token-refused"); got == before {
 			t.Errorf("%s: the log has nothing of it", what)
-		} else if e := p.last("token.refused"); e.Reason != reason || e.AccountName != "ada" || e.Application != "mail" {
+		} else if e := p.last("client.token-refused"); e.Reason != reason || e.AccountName != "ada" || e.Application != "mail" {
 			t.Errorf("%s: the log says %q of %s at %s", what, e.Reason, e.AccountName, e.Application)
 		}
 	}
@@ -103,10 +103,10 @@ func TestTokensThatAreNotGood(t *testing.T) {
 	p.program.scopes = "openid profile mail"
 	late := p.program.token(browser)
 	p.Later(11 * time.Minute)
-	refused("expired", late, "expired")
+	refused("expired", late, "unknown-token")
 	given := p.program.token(browser)
 	p.program.post("/oidc/revoke", map[string][]string{"token": {given}})
-	refused("given back", given, "ended")
+	refused("given back", given, "unknown-token")
 	good := p.program.token(browser)
 	if in, said := p.tries(imaps, "OAUTHBEARER", "ada", good); !in {
 		t.Fatalf("a good one: %s", said)

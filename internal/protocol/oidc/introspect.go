@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ type shown struct {
 func (p *desk) introspected(r *http.Request, asker client, token string) (map[string]any, error) {
 	s, err := p.shown(r.Context(), asker, token)
 	if failure.ClassOf(err) == failure.Refused {
-		return inactive(), p.grants.Stale(r.Context(), token, asker.app)
+		return p.turnedAway(r, asker, token, failure.ReasonOf(err))
 	}
 	if err != nil {
 		return nil, err
@@ -107,18 +108,23 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 	of, known := t.byName[s.given.Client]
 	switch {
 	case !known || !asker.mayAskAbout(of, s.refreshes):
-		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, "other-client")
+		return p.turnedAway(r, asker, token, "other-client")
 	case asker.app != of.app && asker.TokenScope != "" && !slices.Contains(s.scopes, asker.TokenScope):
-		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, "no-scope")
+		return p.turnedAway(r, asker, token, "no-scope")
 	}
 	step, err := p.good(r.Context(), asker, of, s.given)
 	if err != nil {
 		return nil, err
 	}
 	if step.State != signin.Granted {
-		return inactive(), p.grants.Turned(r.Context(), s.given, asker.app, cmp.Or(step.Reason, "not-enough"))
+		return p.turnedAway(r, asker, token, cmp.Or(step.Reason, "not-enough"))
 	}
 	return p.tells(asker, of, s, step.Grant), nil
+}
+
+// turnedAway is all that an asker is told of a token that is not good for it. The log has why.
+func (p *desk) turnedAway(r *http.Request, asker client, token, reason string) (map[string]any, error) {
+	return inactive(), p.grants.Refused(r.Context(), token, asker.app, netip.Addr{}, reason)
 }
 
 // good asks the engine whether what a client was given is good now: at the client, and at the

@@ -148,7 +148,6 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.tokens":                     "{application} got tokens for {who}",
 	"client.refreshed":                  "{application} got new tokens for {who}",
 	"client.token-refused":              "An access token of {who} opened nothing at {application}: {reason}",
-	"token.refused":                     "A token of {who} was not good at {where}: {reason}",
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
 	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
@@ -274,8 +273,7 @@ func doer(e audit.Entry) string {
 // ways are by what something was done, in words.
 var ways = map[string]string{"browser": "in a browser", "api": "by the command line or the API", "app": "in the app", "radius": "by RADIUS", "forward-auth": "by forward-auth",
 	"socket": "on the server itself", "command line": "on the server itself", "mail": "by a mail", "notice": "by a mail", "push": "by a push", "sms": "by SMS", "yubico": "by Yubico's protocol", "certificate": "with a card",
-	"start": "at its start", "upstream": "by another organisation", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
-	"oidc": "by OpenID Connect", "start": "at its start", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
+	"oidc": "by OpenID Connect", "start": "at its start", "upstream": "by another organisation", "sweep": "by housekeeping", "housekeeping": "by housekeeping", "watch": "by its watch over the database", "sequencer": "by the log", "carrier": "as a message went out", "protocol": "as equipment asked", "demo": "as the demonstration", "countersign": "by itself"}
 
 // means is by what something was done.
 func means(e audit.Entry) string {
