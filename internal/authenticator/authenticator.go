@@ -34,6 +34,9 @@ type Description struct {
 	// AMR is the method that it is where its traits do not say (RFC 8176): "pwd",
 	// "sms"; else empty.
 	AMR string
+	// Signal is the type of credential that it is in shared signals (CAEP 1.0 section 3.3.1):
+	// "password", "app"; "fido2" is roaming or platform by its traits. Empty is its Kind.
+	Signal string
 	// Single says that an account has one: a new one replaces it.
 	Single bool
 	// Issued says that people have one only when their organisation gave it to them: a

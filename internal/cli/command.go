@@ -25,6 +25,7 @@ import (
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/rollover"
 	"countersign/internal/admin/session"
+	"countersign/internal/admin/signal"
 	"countersign/internal/admin/upstream"
 	words "countersign/internal/text"
 	"countersign/internal/web/api"
@@ -242,6 +243,28 @@ type (
 	connectionCommand struct {
 		List do[connections.List] `cmd:"" default:"withargs"`
 		End  do[connections.End]  `cmd:""`
+	}
+	streamCommand struct {
+		List   do[signal.ListStreams]  `cmd:""`
+		Show   do[signal.ShowStream]   `cmd:""`
+		Create do[signal.CreateStream] `cmd:""`
+		Update do[signal.UpdateStream] `cmd:""`
+		Remove do[signal.RemoveStream] `cmd:""`
+		Verify do[signal.Verify]       `cmd:""`
+		Poll   do[signal.PollStream]   `cmd:""`
+
+		SetStatus     do[signal.SetStatus]     `cmd:""`
+		AddSubject    do[signal.AddSubject]    `cmd:""`
+		RemoveSubject do[signal.RemoveSubject] `cmd:""`
+	}
+	sourceCommand struct {
+		List      do[signal.ListSources]  `cmd:""`
+		Show      do[signal.ShowSource]   `cmd:""`
+		Create    do[signal.CreateSource] `cmd:""`
+		Update    do[signal.UpdateSource] `cmd:""`
+		Renew     do[signal.RenewSource]  `cmd:""`
+		Remove    do[signal.RemoveSource] `cmd:""`
+		SetStatus do[signal.SetHeard]     `cmd:""`
 	}
 	quietCommand struct {
 		Clear do[quiet.Clear] `cmd:""`

@@ -66,6 +66,8 @@ type commands struct {
 	Upstream      upstreamCommand      `cmd:"" group:"admin" help:"Other organisations' identity providers, at which people sign in first."`
 	Provisioning  provisioningCommand  `cmd:"" group:"admin" help:"People and groups that are made and ended in applications, by SCIM."`
 	Rollover      rolloverCommand      `cmd:"" group:"admin" help:"Keys by which others know what this server signed, and their roll-over."`
+	Stream        streamCommand        `cmd:"" group:"admin" help:"Streams of signals: other systems that are told what happens to people here."`
+	Source        sourceCommand        `cmd:"" group:"admin" help:"Sources of signals: other systems whose word ends sessions here."`
 	Quiet         quietCommand         `cmd:"" group:"admin" help:"Quiet hours of apps."`
 	Key           keyCommand           `cmd:"" group:"admin" help:"Automation keys."`
 	Group         groupCommand         `cmd:"" group:"admin" help:"Groups."`

@@ -62,8 +62,20 @@ type File struct {
 	Recovery      Recovery      `yaml:"recovery"`
 	LocalRecovery LocalRecovery `yaml:"local_recovery"`
 
+	Signals Signals `yaml:"signals"`
+
 	// Events are the systems that the audit log is sent to.
 	Events []Destination `yaml:"events"`
+}
+
+// Signals are how other systems are told by shared signals, and asked for theirs. The streams and
+// the sources themselves are administered.
+type Signals struct {
+	// Inside are the networks, addresses and host names inside of the network that may be reached.
+	// All others must be on the public internet.
+	Inside []string `yaml:"inside"`
+	// CA is a PEM file of the root certificates of those servers; empty for those of the system.
+	CA string `yaml:"ca"`
 }
 
 // Brand is how the pages for people look; administrators' pages stay as they are.

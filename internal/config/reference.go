@@ -136,6 +136,10 @@ var says = map[string]string{
 	"recovery":      "How people recover an account when they lost their authenticators.",
 	"recovery.wait": "How long an owner can object before it continues: 0s to 168h. With 0s nobody waits, and coverage lists an exception.",
 
+	"signals":        "How other systems are told of what happens to people here, and asked for what happens there: see docs/signals.md. What is told to whom is administered.",
+	"signals.inside": "Networks, addresses and host names inside the network that streams and sources may reach; empty is the public internet alone.",
+	"signals.ca":     "PEM file of the root certificates of those servers; empty for those of the system.",
+
 	"local_recovery":        "Lets the operator of this machine issue a pass for an administrator without signing in, when no administrator can. Coverage lists it as an exception.",
 	"local_recovery.until":  "Its end, 31 days ahead at most: 2026-12-01 or 2026-12-01T12:00:00Z; empty is off. Set it together with reason.",
 	"local_recovery.reason": "Why, for every administrator, who is told of each use.",

@@ -37,6 +37,7 @@ const (
 	Push        Purpose = "push"
 	Recovery    Purpose = "recovery"
 	Session     Purpose = "session"
+	Signal      Purpose = "signal"
 	Signing     Purpose = "signing"
 	Team        Purpose = "team"
 	Ticket      Purpose = "ticket"
@@ -47,7 +48,7 @@ const (
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Provision, Push, Recovery, Session, Signing, Team, Ticket, Token, Upstream}
+		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Provision, Push, Recovery, Session, Signal, Signing, Team, Ticket, Token, Upstream}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"countersign/internal/assurance"
+	"countersign/internal/directory"
 	"countersign/internal/language"
 	"countersign/internal/oauth"
+	"countersign/internal/signal"
 	"countersign/internal/signingkey"
 	"countersign/internal/store"
 )
@@ -27,6 +30,31 @@ func (in *Installation) tellOwner(ctx context.Context, tx *store.Tx, account ass
 		return err
 	}
 	return in.Enrolled.Notices.Tell(ctx, tx, a, subject, what)
+}
+
+// credentialWord is what shared signals call a kind.
+func (l KindList) credentialWord(kind string) string {
+	for _, a := range l {
+		if d := a.Describe(); d.Kind == kind {
+			return d.Signal
+		}
+	}
+	return ""
+}
+
+// openSignals makes what tells other systems of people here, and hears what they say.
+func openSignals(in *Installation, s Settings) {
+	of := directory.Parts{DB: in.DB, Keys: in.Keys}
+	in.Signals = signal.New(signal.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Roll: directory.NewRoll(of), Externals: in.Externals, Endings: in.Endings, Signing: in.Signing,
+		Words: in.kinds.credentialWord, Inside: s.SignalsInside, CA: s.SignalsCA, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	in.rooms = append(in.rooms, in.Signals.Keeper)
+}
+
+// saysOf is what an administrator is told of what others take and give.
+func saysOf(in *Installation) []string {
+	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	return slices.Concat(in.carriers.says(), in.Delivery.Says(), in.Signals.Keeper.Says(ctx))
 }
 
 // method is the RFC 8176 word of a kind, where its traits do not say.

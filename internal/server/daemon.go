@@ -190,6 +190,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	d.carry(ctx, s)
 	d.in.Delivery.Run(ctx)
 	d.in.Provision.Worker.Run(ctx)
+	d.in.Signals.Keeper.Run(ctx)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -203,6 +204,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	d.in.carriers.wait()
 	d.in.Delivery.Wait()
 	d.in.Provision.Worker.Wait()
+	d.in.Signals.Keeper.Wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}

@@ -51,13 +51,16 @@ import (
 	"countersign/internal/participant"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
+	"countersign/internal/protocol/oidc"
 	"countersign/internal/protocol/registration"
 	"countersign/internal/protocol/scim"
+	"countersign/internal/protocol/signals"
 	"countersign/internal/provision"
 	"countersign/internal/pushkey"
 	"countersign/internal/recovery"
 	"countersign/internal/rootkey"
 	"countersign/internal/session"
+	"countersign/internal/signal"
 	"countersign/internal/signin"
 	"countersign/internal/signingkey"
 	"countersign/internal/store"
@@ -108,6 +111,8 @@ type Installation struct {
 	API            *api.API
 	SCIM           *scim.Server
 	Registration   *registration.Server
+	Signals        signal.Pieces
+	SignalServer   *signals.Server
 	Routes         []look.Route // of the pages, with what each demands
 	Handler        http.Handler
 	kinds          KindList
@@ -236,6 +241,8 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Endings.Tells(func(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) error {
 		return errors.Join(connections.SessionEndedTx(ctx, tx, account, number), in.Participants.SessionEndedTx(ctx, tx, account, number))
 	})
+	in.Endings.Tells(oauth.NewConnections(in.Grants).SessionEndedTx)
+	openSignals(in, s)
 	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {
@@ -290,7 +297,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Provision: in.Provision, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
 		Upstreams: in.Upstreams, Elsewhere: in.Elsewhere,
 		Sessions: in.Sessions, Clients: given, Connections: in.connections, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
-		Unheard: in.unheard, Carriers: func() []string { return append(in.carriers.says(), in.Delivery.Says()...) }, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
+		Unheard: in.unheard, Carriers: func() []string { return saysOf(in) }, Streams: in.Signals.Streams, Transmitter: in.Signals.Transmitter, Sources: in.Signals.Sources, Hearing: in.Signals.Hearing, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
 		return err
 	}
@@ -322,7 +329,7 @@ func devicesOf(in *Installation) protocol.Devices {
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Provision.Queue.Forget, in.Grants.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Provision.Queue.Forget, in.Grants.Forget, in.Signals.Keeper.Forget}
 }
 
 func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Reader) (http.Handler, error) {
@@ -335,6 +342,7 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	in.API = api.New(api.Parts{Browser: browser, Look: l, Engine: in.Engine, Sessions: in.Sessions, Endings: in.Endings, Admin: in.Admin, Tickets: in.Tickets, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	in.SCIM = scim.New(scim.Parts{View: in.DB.View(), Entries: in.DB.AuditLog(), Accounts: in.Accounts, Groups: in.Groups, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Externals: in.Externals, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Log: s.Log})
 	in.Registration = registration.New(registration.Parts{Engine: in.Engine, Admin: in.Admin, Tickets: in.Tickets, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
+	in.SignalServer = signals.New(signals.Parts{View: in.DB.View(), Accounts: in.Accounts, Roll: directory.NewRoll(directory.Parts{DB: in.DB, Keys: in.Keys}), Streams: in.Signals.Streams, Hearing: in.Signals.Hearing, Engine: in.Engine, Admin: in.Admin, Channel: api.Protocol, Source: clients.Source, PublicURL: s.PublicURL, Keys: oidc.KeysPath, Log: s.Log})
 	var routes []look.Route
 	routes = append(routes, in.API.Routes()...)
 	routes = append(routes, challenge.New(challenge.Parts{Browser: browser, Look: l, Engine: in.Engine, Prospects: in.SignIn.Prospects, Sessions: in.Sessions, Endings: in.Endings, Continuations: in.continuations, Welcomes: in.Passes, Invitations: in.Invitations, Setup: in.Setup, Requests: in.Recoveries.Requests, Openings: in.Recoveries.Openings, Passes: in.Recoveries.Passes, Stops: in.Recoveries.Stops, Languages: in.Enrolled.Languages, Upstreams: in.Elsewhere.Visits, Links: in.Elsewhere.Links, Devices: devicesOf(in), Left: in.left, Now: s.Now}).Routes()...)
@@ -362,6 +370,8 @@ func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Read
 	mux.HandleFunc("POST "+upstream.Path+"{name}", in.Elsewhere.Visits.ByForm)
 	mux.HandleFunc("GET "+upstream.Path+"{name}/metadata", in.Elsewhere.Visits.Metadata)
 	in.Registration.Handle(mux)
+	mux.Handle(signals.Root, in.SignalServer.Handler())
+	mux.Handle(signals.Metadata, in.SignalServer.Handler())
 	mux.Handle("/", pages)
 	return in.strict(l.Strict, mux), nil
 }

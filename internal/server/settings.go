@@ -18,6 +18,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/language"
 	"countersign/internal/notify"
+	"countersign/internal/outside"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
 	"countersign/internal/store"
@@ -70,6 +71,10 @@ type Settings struct {
 	Driver string
 	// Events are where the audit log is sent.
 	Events []config.Destination
+	// SignalsInside is what streams and sources of signals may reach inside of the network, and
+	// SignalsCA the file of root certificates of their servers; empty is those of the system.
+	SignalsInside outside.Listed
+	SignalsCA     string
 	// Version is the program's, for those who monitor it.
 	Version string
 	Now     func() time.Time
@@ -131,6 +136,10 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 		return s, err
 	}
 	s.Events = c.Events
+	if s.SignalsInside, err = outside.List(c.Signals.Inside); err != nil {
+		return s, fmt.Errorf("signals.inside: %w", err)
+	}
+	s.SignalsCA = c.Signals.CA
 	warnOfPlain(c.Events, log)
 	s.CertificateHeader = c.MutualTLS.Header
 	if s.Mutual, err = mutualOf(c.MutualTLS, u); err != nil {

@@ -26,6 +26,7 @@ import (
 	"countersign/internal/prompt"
 	"countersign/internal/server"
 	"countersign/internal/session"
+	"countersign/internal/signal"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/store/storetest"
@@ -109,6 +110,20 @@ func (v *Vault) things() {
 	v.Drilled(attack.Held)
 	v.Does("checklist.put-away", nil)
 	v.provisioned()
+	v.signals()
+}
+
+// signals is a stream to another system that has begun.
+func (v *Vault) signals() {
+	v.T.Helper()
+	v.Does("stream.create", map[string]any{"name": "elsewhere", "settings": map[string]any{"audience": []string{"elsewhere"}, "delivery": "poll"}})
+	all, err := v.Signals.Streams.All(context.Background())
+	if err == nil && len(all) == 1 {
+		_, err = v.Signals.Transmitter.Poll(context.Background(), all[0], signal.Asked{Most: 1})
+	}
+	if err != nil || len(all) != 1 {
+		v.T.Fatal(len(all), err)
+	}
 }
 
 // provisioned is what a provisioning client knows somebody by.

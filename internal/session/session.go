@@ -18,6 +18,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -226,7 +227,12 @@ func (s *Sessions) Raise(ctx context.Context, secret string, g signin.Grant, age
 		if fresh, err = s.rows.insert(ctx, tx, &r); err != nil {
 			return err
 		}
-		tx.Record(entryOf(g, "session.raised", r))
+		en := entryOf(g, "session.raised", r)
+		en.Detail["level"] = strconv.Itoa(assurance.AAL(r.Evidence))
+		if old != nil {
+			en.Detail["level-before"] = strconv.Itoa(assurance.AAL(old.Evidence))
+		}
+		tx.Record(en)
 		return nil
 	})
 	return fresh, err

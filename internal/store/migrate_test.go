@@ -115,6 +115,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table oauth_grant",
 		"drop table oauth_used",
 		"drop table oauth_logout",
+		"drop table signal_party",
+		"drop table signal_position",
 		"drop table external_id",
 		"drop table scim_target",
 		"drop table scim_entry",

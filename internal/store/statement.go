@@ -35,7 +35,8 @@ var chores = map[string][]string{
 	"known_source":     {"insert", "update", "delete"},
 	"notice":           {"insert", "update", "delete"},
 	"feed":             {"insert", "delete"},
-	"destination":      {"update"}, // how far it has come, with its MAC; to begin is a change
+	"destination":      {"update"},           // how far it has come, with its MAC; to begin is a change
+	"signal_position":  {"insert", "update"}, // as destination; one that begins anew sends again
 	"audit_checkpoint": {"insert", "delete"},
 	"wrapped_key":      {"insert"},                     // the audit log's own keys come before any entry; useless without the root key
 	"spent":            {"delete"},                     // by age only, see below

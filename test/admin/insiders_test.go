@@ -30,6 +30,8 @@ var whoMay = map[string]string{
 	"upstream.list": "a-k", "upstream.show": "a-k", "upstream.test": "a-k", "upstream.set": "a-k", "upstream.accept-key": "a-k", "upstream.link": "a-k", "upstream.unlink": "a-k", "upstream.remove": "a-k",
 	"policy.show": "a-k", "policy.check": "a-k", "policy.test": "a-k", "policy.explain": "a-k", "policy.diff": "a-k", "policy.versions": "a-k", "policy.change": "a-k",
 	"coverage.show": "a-k", "coverage.declare": "a-k", "coverage.withdraw": "a-k", "drill.record": "a-k", "drill.begin": "a-k", "drill.list": "a-k", "drill.show": "a-k", "drill.results": "a-k", "audit.search": "a-k", "audit.checkpoint": "a-k",
+	"stream.list": "a-k", "stream.show": "a-k", "stream.create": "a-k", "stream.update": "a-k", "stream.remove": "a-k", "stream.set-status": "a-k", "stream.add-subject": "a-k", "stream.remove-subject": "a-k", "stream.verify": "a-k", "stream.poll": "a-k",
+	"source.list": "a-k", "source.show": "a-k", "source.create": "a-k", "source.update": "a-k", "source.renew": "a-k", "source.set-status": "a-k", "source.remove": "a-k",
 	"audit.alarms": "a-k", "audit.seen": "a-k", "site.export": "a-k", "site.plan": "a-k", "site.apply": "a-k",
 }
 

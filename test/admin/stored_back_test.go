@@ -96,6 +96,9 @@ var wearsOn = map[string]func(v *servertest.Vault){
 			v.T.Fatal(err)
 		}
 	},
+	"signal_party": func(v *servertest.Vault) {
+		v.Does("stream.set-status", map[string]any{"name": "elsewhere", "status": "paused"})
+	},
 	"offline_list": func(v *servertest.Vault) {
 		v.Does("offline.revoke", map[string]any{"host": "gate1.example.org", "login": "carl", "reason": "the paper is gone"})
 	},

@@ -74,6 +74,7 @@ func judge(b *testbed.Browser, axe string) []string {
 var filled = map[string]string{
 	"/account/after/{act}": "/account/after/removed", "/app/{$}": "/app/", "/{$}": "/",
 	"/console/accounts/{name}": "/console/accounts/grace", "/console/applications/{name}": "/console/applications/wiki", "/console/groups/{name}": "/console/groups/administrators",
+	"/console/streams/{name}": "/console/streams/elsewhere", "/console/sources/{name}": "/console/sources/elsewhere",
 	"/console/coverage/rows/{row}": "/console/coverage/rows/T1110", "/console/recoveries/{name}": "/console/recoveries/grace", "/console/tokens/{serial}": "/console/tokens/SN-1",
 	"/console/new-application": "/console/new-application?protocol=forward-auth", "/console/coverage/declare": "/console/coverage/declare?row=T1110",
 	"/sign-in/upstream/{name}": "/sign-in/upstream/partner", "/console/identity-providers/{name}": "/console/identity-providers/partner",
@@ -87,12 +88,12 @@ var closed = map[string]string{
 	"/sign-in/upstream/partner": "no visit was begun", "/console/identity-providers/partner": "there is none",
 	"/sign-in/card": "no card was shown", "/account/setup/card": "no card was shown", "/sign-in/open": "the link of a mail", "/welcome": "the link of a pass, which a stranger looks at above",
 	"/setup": "there is an administrator, and it was looked at above", "/account/setup": "nothing is offered, and it was looked at above", "/account/pin": "there is no token",
-	"/account/rename": "no number, and it is looked at below", "/console/tokens/SN-1": "there is none", "/console/recoveries/grace": "there is none", "/console/policy/compare": "nothing to compare with",
+	"/account/rename": "no number, and it is looked at below", "/console/tokens/SN-1": "there is none", "/console/streams/elsewhere": "there is none", "/console/sources/elsewhere": "there is none", "/console/recoveries/grace": "there is none", "/console/policy/compare": "nothing to compare with",
 }
 
 // unread reports whether a route is for programs: its answer is no page.
 func unread(path string) bool {
-	for _, begins := range []string{"/api/", "/scim/", "/console/audit/export", "/console/coverage/export", "/console/coverage/runs/{number}/json", "/app/app", "/app/icon", "/app/key", "/app/manifest", "/app/moment", "/app/worker", "/app/apple"} {
+	for _, begins := range []string{"/api/", "/scim/", "/signals/", "/console/audit/export", "/console/coverage/export", "/console/coverage/runs/{number}/json", "/app/app", "/app/icon", "/app/key", "/app/manifest", "/app/moment", "/app/worker", "/app/apple"} {
 		if strings.HasPrefix(path, begins) {
 			return true
 		}

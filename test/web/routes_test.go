@@ -49,6 +49,15 @@ func TestRoutesSayWhatTheyDemand(t *testing.T) {
 		}
 		lines = append(lines, r.Pattern+"\t"+demand)
 	}
+	for _, r := range w.SignalServer.Requests() {
+		demand := look.Public().String()
+		if len(r.Actions) > 0 {
+			demand = "key for " + strings.Join(r.Actions, ", ")
+		} else if r.Secret {
+			demand = "secret of a source"
+		}
+		lines = append(lines, r.Pattern+"\t"+demand)
+	}
 	for _, s := range nouns.Commands() {
 		if !slices.ContainsFunc(w.API.Requests(), func(r api.Route) bool {
 			return r.Pattern == "POST "+api.Root+"commands/"+s.Action && r.Demand == look.Action(s.Action)

@@ -87,7 +87,8 @@ func (c *Revoke) loss(id assurance.AccountID) signin.Loss {
 
 func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 	var d directory.Account
-	err := a.Change(ctx, g, "credential.revoked", map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}, &d, func(tx *store.Tx) error {
+	detail := map[string]string{"authenticator": strconv.FormatInt(c.ID, 10), "reason": c.Reason}
+	err := a.Change(ctx, g, "credential.revoked", detail, &d, func(tx *store.Tx) error {
 		var err error
 		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
@@ -96,6 +97,7 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 		if err != nil {
 			return err
 		}
+		detail["kind"], detail["traits"] = credential.Kind, credential.Traits.String()
 		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 			return err
 		}

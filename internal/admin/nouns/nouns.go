@@ -34,6 +34,7 @@ import (
 	"countersign/internal/admin/recovery"
 	"countersign/internal/admin/rollover"
 	"countersign/internal/admin/session"
+	"countersign/internal/admin/signal"
 	"countersign/internal/admin/site"
 	"countersign/internal/admin/survey"
 	"countersign/internal/admin/token"
@@ -54,6 +55,7 @@ import (
 	"countersign/internal/provision"
 	recoveries "countersign/internal/recovery"
 	sessions "countersign/internal/session"
+	signals "countersign/internal/signal"
 	"countersign/internal/signin"
 	"countersign/internal/signingkey"
 	"countersign/internal/store"
@@ -66,7 +68,7 @@ import (
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(), connection.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
-		group.Commands(), application.Commands(), upstream.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands())
+		group.Commands(), application.Commands(), upstream.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands(), signal.Commands())
 }
 
 // Parts are what all commands work on.
@@ -127,6 +129,11 @@ type Parts struct {
 	// Unheard reports whether a protocol needs an address of its own that this server does not
 	// listen on; nil knows of none.
 	Unheard func(protocol string) bool
+	// Streams and Sources are those of signals, with what sends the one and hears the other.
+	Streams     *signals.Streams
+	Transmitter *signals.Transmitter
+	Sources     *signals.Sources
+	Hearing     *signals.Hearing
 	// Carriers says what is wrong with each service that takes messages to people.
 	Carriers func() []string
 	// Loosened are the exceptions that the configuration makes at this moment.
@@ -166,6 +173,7 @@ func things(p Parts) []admin.Desk {
 		group.Desks(groupParts(p)),
 		application.Desks(applicationParts(p)),
 		upstream.Desks(upstream.Parts{DB: p.DB, Accounts: p.Accounts, Engine: p.Engine, Upstreams: p.Upstreams, Links: p.Elsewhere.Links, Visits: p.Elsewhere.Visits, Dormant: p.Dormant, Now: p.Now}),
+		signal.Desks(signal.Parts{DB: p.DB, Accounts: p.Accounts, Streams: p.Streams, Transmitter: p.Transmitter, Sources: p.Sources, Hearing: p.Hearing, PublicURL: p.PublicURL, Now: p.Now}),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),

@@ -56,7 +56,7 @@ type Authenticator struct{}
 // Describe returns what passes are. 80 random bits are not guessed, so that they draw on
 // no budget: strangers who know a name could empty it, and a pass is all that its owner has.
 func (Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Temporary access pass", Noun: "temporary access pass", Document: "authenticators.md", Mark: authenticator.MarkTicket, Traits: assurance.Vouched,
+	return authenticator.Description{Kind: Kind, Signal: "temporary-access-pass", Title: "Temporary access pass", Noun: "temporary access pass", Document: "authenticators.md", Mark: authenticator.MarkTicket, Traits: assurance.Vouched,
 		Media: prompt.Browser, First: true}
 }
 

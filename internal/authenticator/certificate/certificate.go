@@ -48,7 +48,7 @@ func New(o Options) *Authenticator { return &Authenticator{o} }
 // that NIST SP 800-63B-4 section 3.2.5.1 gives. It may be the first thing asked:
 // it names its own account.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Smart card", Noun: "smart card", Pitch: "The card that your organisation gave you. It cannot be phished.", Document: "smartcards.md", Mark: authenticator.MarkPaper, AMR: "sc", Media: prompt.Browser, First: true, Issued: true,
+	return authenticator.Description{Kind: Kind, Signal: "x509", Title: "Smart card", Noun: "smart card", Pitch: "The card that your organisation gave you. It cannot be phished.", Document: "smartcards.md", Mark: authenticator.MarkPaper, AMR: "sc", Media: prompt.Browser, First: true, Issued: true,
 		Traits: assurance.Held | assurance.PhishingResistant | assurance.UserVerified | assurance.HardwareBound}
 }
 

@@ -112,7 +112,7 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what counter-based codes are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:  Kind,
+		Kind: Kind, Signal: "hardware-token",
 		Title: "Code token",
 		Pitch: "A token or an app that shows its next code when you press a button.",
 		Noun:  "code token", Document: "tokens.md", Mark: authenticator.MarkPhone,

@@ -43,7 +43,7 @@ func New(pins pin.Keys) (*Authenticator, error) {
 // the answer to a number that nobody has seen.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:  Kind,
+		Kind: Kind, Signal: "hardware-token",
 		Title: "Challenge token",
 		Noun:  "challenge token", Document: "tokens.md", Mark: authenticator.MarkPhone,
 		Traits:    assurance.Held | assurance.Known, // known by a PIN

@@ -73,7 +73,7 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what passkeys are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:  Kind,
+		Kind: Kind, Signal: "fido2",
 		Title: "Passkey or security key",
 		Pitch: "Your device or a key signs in for you, after your fingerprint, face or PIN. It cannot be phished.",
 		Noun:  "passkey", Document: "authenticators.md", Mark: authenticator.MarkKey,

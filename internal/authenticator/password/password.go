@@ -48,7 +48,7 @@ func New(params slowhash.Params, gate *slowhash.Gate, service ...string) (*Authe
 
 // Describe returns what passwords are.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Password", Noun: "password", Pitch: "A sentence or a word that only you know. It takes something that you hold beside it.", Document: "authenticators.md", Mark: authenticator.MarkDots, AMR: "pwd", Single: true, Traits: assurance.Known,
+	return authenticator.Description{Kind: Kind, Signal: "password", Title: "Password", Noun: "password", Pitch: "A sentence or a word that only you know. It takes something that you hold beside it.", Document: "authenticators.md", Mark: authenticator.MarkDots, AMR: "pwd", Single: true, Traits: assurance.Known,
 		Media: prompt.Line | prompt.Single | prompt.Browser, Slow: true, Guessable: true, First: true}
 }
 

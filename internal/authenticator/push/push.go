@@ -59,7 +59,7 @@ func New(page string, gestures *passkey.Authenticator) *Authenticator {
 
 // Describe returns what the app is.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Countersign app", Noun: "approval on a phone", Pitch: "An app on your phone, without a store: you type the number of a sign-in and approve it there. It comes after a password.", Document: "app.md", Mark: authenticator.MarkPhone, Traits: assurance.Held | assurance.UserVerified, Media: prompt.Display | prompt.Browser}
+	return authenticator.Description{Kind: Kind, Signal: "app", Title: "Countersign app", Noun: "approval on a phone", Pitch: "An app on your phone, without a store: you type the number of a sign-in and approve it there. It comes after a password.", Document: "app.md", Mark: authenticator.MarkPhone, Traits: assurance.Held | assurance.UserVerified, Media: prompt.Display | prompt.Browser}
 }
 
 // The versions of a state. One without a gesture stays as it was, and an older

@@ -41,7 +41,7 @@ func New(service, host string) *Authenticator { return &Authenticator{service, h
 
 // Describe says what such a code can show.
 func (a *Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "Code by SMS", Noun: "code by SMS", Pitch: "A code on your telephone. Others can have it sent to them, so take it only if nothing else works.", Document: "messages.md", Mark: authenticator.MarkPhone, AMR: "sms", Carrier: authenticator.Telephone, Traits: traits, Media: prompt.Line | prompt.Browser, Guessable: true}
+	return authenticator.Description{Kind: Kind, Signal: "phone-sms", Title: "Code by SMS", Noun: "code by SMS", Pitch: "A code on your telephone. Others can have it sent to them, so take it only if nothing else works.", Document: "messages.md", Mark: authenticator.MarkPhone, AMR: "sms", Carrier: authenticator.Telephone, Traits: traits, Media: prompt.Line | prompt.Browser, Guessable: true}
 }
 
 // Ask offers to send a code; it sends none.

@@ -97,7 +97,7 @@ func New(o Options) (*Authenticator, error) {
 // Describe returns what one-time codes are.
 func (a *Authenticator) Describe() authenticator.Description {
 	return authenticator.Description{
-		Kind:  Kind,
+		Kind: Kind, Signal: "app",
 		Title: "Authenticator app",
 		Pitch: "An app on your phone shows a code of six digits every half minute, which you type.",
 		Noun:  "authenticator app", Document: "authenticators.md", Mark: authenticator.MarkPhone,

@@ -35,7 +35,7 @@ type Authenticator struct{}
 // of each one-time password are a secret and a checksum under AES. The AES key
 // came in a file, so that nobody can say it is in the hardware alone.
 func (Authenticator) Describe() authenticator.Description {
-	return authenticator.Description{Kind: Kind, Title: "YubiKey one-time password", Noun: "YubiKey one-time password", Document: "yubico.md", Mark: authenticator.MarkKey, Traits: assurance.Held,
+	return authenticator.Description{Kind: Kind, Signal: "hardware-token", Title: "YubiKey one-time password", Noun: "YubiKey one-time password", Document: "yubico.md", Mark: authenticator.MarkKey, Traits: assurance.Held,
 		Media: prompt.Line | prompt.Single | prompt.Browser}
 }
 

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/oauth"
 	"countersign/internal/signin"
+	"countersign/internal/signingkey"
 )
 
 // The scopes.
@@ -46,8 +47,7 @@ const idTokenLife = 10 * time.Minute
 // subject is what an account is called to clients (sub): it stays when the account's name
 // changes, and no other account is ever called so.
 func subject(g signin.Grant) string {
-	sum := sha256.Sum256(append([]byte("countersign sub\x00"), g.Handle()...))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+	return signingkey.Subject(g.Handle())
 }
 
 // about are the claims that scopes and single wishes stand for.
@@ -129,10 +129,7 @@ func since(evidence []assurance.Evidence, moment time.Time) []assurance.Evidence
 // section 3).
 func sid(g signin.Grant) string { return sidOf(g.Session()) }
 
-func sidOf(number string) string {
-	sum := sha256.Sum256([]byte("countersign sid\x00" + number))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
+func sidOf(number string) string { return signingkey.SessionName(number) }
 
 // halfHash is the left half of a token's hash (OpenID Connect Core section 3.1.3.6), SHA-256 for
 // ES256 and RS256 alike.

@@ -91,11 +91,14 @@ func New(p protocol.Parts) *Provider {
 	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, kiosk: &kiosk{f, p.Waiting}, desk: &desk{c, says, p.Waiting}, statements: says, herald: newHerald(c, says)}
 }
 
+// KeysPath is where the keys are published by which everything is signed that is said of people.
+const KeysPath = "/oidc/keys"
+
 // The addresses.
 const (
 	discoveryPath = "/.well-known/openid-configuration"
 	metadataPath  = "/.well-known/oauth-authorization-server" // RFC 8414
-	keysPath      = "/oidc/keys"
+	keysPath      = KeysPath
 	authorizePath = "/oidc/authorize"
 	tokenPath     = "/oidc/token"
 	userinfoPath  = "/oidc/userinfo"

@@ -48,7 +48,7 @@ func New(p Parts) *Console {
 	d := &desk{browser: p.Browser, look: p.Look, admin: p.Admin, pages: p.Look.Load(files)}
 	list := &checklistPage{d, p.Protocols}
 	return &Console{routes: slices.Concat((&homePage{d, list}).routes(), list.routes(), (&accountPages{d}).routes(), (&importPages{d, &accountPages{d}}).routes(), (&selectedPages{d, &accountPages{d}}).routes(), (&groupPages{d}).routes(), (&tokenPages{d}).routes(),
-		(&promptPage{d}).routes(), (&recoveryPages{d}).routes(), (&applicationPages{d, p.Protocols}).routes(), (&upstreamPages{d}).routes(), (&keyPage{d}).routes(), (&policyPages{d}).routes(),
+		(&promptPage{d}).routes(), (&recoveryPages{d}).routes(), (&applicationPages{d, p.Protocols}).routes(), (&upstreamPages{d}).routes(), (&keyPage{d}).routes(), (&signalPages{d}).routes(), (&policyPages{d}).routes(),
 		(&coveragePages{d}).routes(), (&auditPages{d, p.Log}).routes(), (&commandPages{d}).routes())}
 }
 
@@ -115,6 +115,7 @@ var links = []look.Link{
 	{Href: recoveriesPath, Text: "Recoveries"},
 	{Href: applicationsPath, Text: "Applications"},
 	{Href: upstreamsPath, Text: "Identity providers"},
+	{Href: signalsPath, Text: "Signals"},
 	{Href: policyPath, Text: "Policy"},
 	{Href: coveragePath, Text: "Coverage"},
 	{Href: auditPath, Text: "Audit log"},

@@ -114,6 +114,7 @@ var reasons = map[string]string{
 	"operator":                    "only whoever runs the server may",
 	"other-account":               "it was begun by somebody else",
 	"other-action":                "the approval was for something else",
+	"other-secret":                "the secret was not the one that is asked for",
 	"other-browser":               "it was begun in another browser",
 	"other-device":                "the session is bound to another device",
 	"not-offered":                 "the session is bound already, or its browser was not asked to bind it",
@@ -297,6 +298,7 @@ var tables = map[string]string{
 	"upstream":    "identity provider",
 	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
 	"destination": "destination of events", "external_id": "what a provisioning client calls somebody", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
+	"signal_party": "stream or source of signals", "signal_position": "how far a stream of signals has come",
 }
 
 // details are the names of what an entry says besides, for people. A test finds every name
@@ -313,6 +315,7 @@ var details = map[string]string{
 	"reason": "Why", "recovery": "Recovery", "recovery-stopped": "Recovery stopped", "request": "Request", "retired": "Retired", "revoked": "Revoked", "risk": "At risk", "root": "Root of the log", "row": "Row", "rows": "Rows", "rules": "Rules of the policy", "seen": "Alarms", "serial": "Serial number",
 	"session": "Session", "sessions": "Sessions", "sessions-ended": "Sessions ended", "shown": "Shown", "sources": "Places", "subject": "From", "table": "What", "to": "To", "traits": "What it proves", "until": "Until", "upstream": "Identity provider", "version": "Version", "wanted": "Wanted was", "window": "Within",
 	"algorithm": "Algorithm", "device": "Device at", "grant": "What was given", "key": "Key", "scopes": "What it may ask for", "starts": "Signs from", "what": "What it was", "woken": "Woken", "wrong": "What is wrong", "wrong-answers": "Wrong answers",
+	"event": "Signal", "level": "Level", "level-before": "Level before", "mail": "Mail address", "name": "Name", "signal": "Identifier of the signal", "source": "Source of signals", "state": "What it says", "status": "State", "stream": "Stream", "streams": "Streams", "transaction": "Transaction",
 }
 
 // detailName is what a detail is called. What was approved may take several details.
