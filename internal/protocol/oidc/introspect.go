@@ -94,9 +94,10 @@ type shown struct {
 
 // introspected is what the asker may know of a token.
 func (p *desk) introspected(r *http.Request, asker client, token string) (map[string]any, error) {
+	turned := turnedAway(p, r, asker, token)
 	s, err := p.shown(r.Context(), asker, token)
 	if failure.ClassOf(err) == failure.Refused {
-		return p.turnedAway(r, asker, token, failure.ReasonOf(err))
+		return turned(failure.ReasonOf(err))
 	}
 	if err != nil {
 		return nil, err
@@ -108,29 +109,31 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 	of, known := t.byName[s.given.Client]
 	switch {
 	case !known || !asker.mayAskAbout(of, s.refreshes):
-		return p.turnedAway(r, asker, token, "other-client")
+		return turned("other-client")
 	case asker.app != of.app && asker.TokenScope != "" && !slices.Contains(s.scopes, asker.TokenScope):
-		return p.turnedAway(r, asker, token, "no-scope")
+		return turned("no-scope")
 	}
-	step, err := p.good(r.Context(), asker, of, s.given)
+	step, err := goodAt(r.Context(), p, asker, of, s.given)
 	if err != nil {
 		return nil, err
 	}
 	if step.State != signin.Granted {
-		return p.turnedAway(r, asker, token, cmp.Or(step.Reason, "not-enough"))
+		return turned(cmp.Or(step.Reason, "not-enough"))
 	}
 	return p.tells(asker, of, s, step.Grant), nil
 }
 
-// turnedAway is all that an asker is told of a token that is not good for it. The log has why.
-func (p *desk) turnedAway(r *http.Request, asker client, token, reason string) (map[string]any, error) {
-	return inactive(), p.grants.Refused(r.Context(), token, asker.app, netip.Addr{}, reason)
+// turnedAway returns all that an asker is told of a token that is not good for it. The log has why.
+func turnedAway(p *desk, r *http.Request, asker client, token string) func(reason string) (map[string]any, error) {
+	return func(reason string) (map[string]any, error) {
+		return inactive(), p.grants.Refused(r.Context(), token, asker.app, netip.Addr{}, reason)
+	}
 }
 
-// good asks the engine whether what a client was given is good now: at the client, and at the
+// goodAt asks the engine whether what a client was given is good now: at the client, and at the
 // resource server that was shown it, where policy and the class of its settings are demanded of
 // whoever comes with it. The Grant is the client's.
-func (p *desk) good(ctx context.Context, asker, of client, g *oauth.Given) (signin.Step, error) {
+func goodAt(ctx context.Context, p *desk, asker, of client, g *oauth.Given) (signin.Step, error) {
 	step, err := p.engine.Check(ctx, p.over(of, g, g.From()))
 	if err != nil || step.State != signin.Granted || asker.app == of.app {
 		return step, err
