@@ -27,6 +27,9 @@ type soapEar struct {
 	mu     sync.Mutex
 	heard  []message.LogoutRequest
 	broken bool
+	// signs and names are what an impostor answers with; nil and empty are the application's own.
+	signs *wiki
+	names string
 }
 
 func listenBySOAP(t *testing.T, wi *wiki) *soapEar {
@@ -54,7 +57,14 @@ func listenBySOAP(t *testing.T, wi *wiki) *soapEar {
 			t.Errorf("it is told %s: %v", b, err)
 		}
 		e.heard = append(e.heard, request)
-		out, err := message.AnswerLogout(message.NewID(), wi.sp.EntityID, "", wi.w.Now(), request.ID, message.Status{Code: message.Success}).SOAP(message.Credential{Signer: wi.sp.Key, Certificate: wi.sp.Certificate.Raw})
+		by, answers := wi, request.ID
+		if e.signs != nil {
+			by = e.signs
+		}
+		if e.names != "" {
+			answers = e.names
+		}
+		out, err := message.AnswerLogout(message.NewID(), wi.sp.EntityID, "", wi.w.Now(), answers, message.Status{Code: message.Success}).SOAP(message.Credential{Signer: by.sp.Key, Certificate: by.sp.Certificate.Raw})
 		if err != nil {
 			t.Error(err)
 		}
@@ -159,6 +169,35 @@ func TestSignOutWithoutABrowser(t *testing.T) {
 	})
 	if n := len(e.told()); n != 1 {
 		t.Errorf("it is told %d times", n)
+	}
+}
+
+// The promise: an answer that another key signed, or that answers another request, is none: the
+// application is told again, until it answers itself.
+func TestAnswerBySOAPIsTheApplications(t *testing.T) {
+	w, _, browser, wi := inside(t)
+	e := listenBySOAP(t, wi)
+	wi.bySOAP("wiki", e.URL)
+	other := newWiki(w)
+	working(t, w)
+	browser.Get("/account")
+	browser.Post("/sign-out")
+	for n, answers := range []func(){
+		func() { e.signs = other },
+		func() { e.signs, e.names = nil, "_another" },
+		func() { e.names = "" },
+	} {
+		e.mu.Lock()
+		answers()
+		e.heard = nil
+		e.mu.Unlock()
+		w.Later(2 * time.Hour / 4)
+		until(t, "it is told again", func() bool { return len(e.told()) > 0 })
+		until(t, "its answer is looked at", func() bool {
+			var left int
+			err := w.DB.QueryRow(t.Context(), `select count(*) from participant`).Scan(&left)
+			return err == nil && left == map[bool]int{true: 1, false: 0}[n < 2]
+		})
 	}
 }
 
