@@ -89,7 +89,7 @@ func (s Spec) beginTx(ctx context.Context, tx *store.Tx, gs *Grants, by signin.G
 	if err == nil {
 		err = gs.waiting.joins(ctx, tx, g, until)
 	}
-	return g, gs.token(codeKind, claim{id: id, until: g.Code}), err
+	return g, gs.wrap.token(codeKind, claim{id: id, until: g.Code}), err
 }
 
 // ByCode returns the grant of a code, to the client that it was issued to. The code is not used
@@ -135,7 +135,7 @@ func (gs *Grants) ByRefreshWithin(ctx context.Context, client, token string, gra
 
 // named opens a token of a kind and reads the grant that it names.
 func (gs *Grants) named(ctx context.Context, kind, token string) (claim, *Given, error) {
-	c, err := gs.claimOf(kind, token)
+	c, err := gs.wrap.claimOf(kind, token)
 	if err != nil {
 		return claim{}, nil, err
 	}
@@ -155,7 +155,7 @@ type Access struct {
 
 // ByAccess returns the grant of an access token, and what that token is good for.
 func (gs *Grants) ByAccess(ctx context.Context, token string) (Access, error) {
-	c, err := gs.claimOf(accessKind, token)
+	c, err := gs.wrap.claimOf(accessKind, token)
 	if err != nil {
 		return Access{}, err
 	}
@@ -271,9 +271,9 @@ func (gs *Grants) tokens(g *Given, t Terms) Tokens {
 	if until.After(g.Expires) {
 		until = g.Expires
 	}
-	out := Tokens{Lasts: until.Sub(gs.now()).Truncate(time.Second), Access: gs.token(accessKind, claim{id: g.ID, step: g.step, until: until, scopes: strings.Join(t.Scopes, " "), key: t.Key})}
+	out := Tokens{Lasts: until.Sub(gs.now()).Truncate(time.Second), Access: gs.wrap.token(accessKind, claim{id: g.ID, step: g.step, until: until, scopes: strings.Join(t.Scopes, " "), key: t.Key})}
 	if t.Refresh {
-		out.Refresh = gs.token(refreshKind, claim{id: g.ID, step: g.step, until: g.Expires})
+		out.Refresh = gs.wrap.token(refreshKind, claim{id: g.ID, step: g.step, until: g.Expires})
 	}
 	return out
 }

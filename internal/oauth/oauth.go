@@ -68,6 +68,7 @@ type Parts struct {
 type Grants struct {
 	db       *store.DB
 	keys     *keyring.Keyring
+	wrap     wrapper
 	sessions Sessions
 	tell     func(ctx context.Context, tx *store.Tx, account assurance.AccountID, subject, what language.Sentence) error
 	now      func() time.Time
@@ -77,7 +78,7 @@ type Grants struct {
 
 // New makes Grants.
 func New(p Parts) *Grants {
-	return &Grants{db: p.DB, keys: p.Keys, sessions: p.Sessions, tell: p.Tell, now: p.Now, waiting: &logoutRows{p.DB, p.Keys, p.Now}}
+	return &Grants{db: p.DB, keys: p.Keys, wrap: wrapper{p.Keys}, sessions: p.Sessions, tell: p.Tell, now: p.Now, waiting: &logoutRows{p.DB, p.Keys, p.Now}}
 }
 
 const table = "oauth_grant"

@@ -17,7 +17,7 @@ import (
 // application and reason are recorded once in ten minutes, so that nobody fills the log with it.
 // A token that nobody was given is nobody's, and is not recorded.
 func (gs *Grants) Refused(ctx context.Context, token, application string, from netip.Addr, reason string) error {
-	c, err := gs.claimOf(accessKind, token)
+	c, err := gs.wrap.claimOf(accessKind, token)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil
 	}

@@ -153,9 +153,12 @@ const keyMark = "\x00"
 // without opening it, and scanners for secrets find it.
 const AccessMark = "csat_"
 
+// wrapper makes tokens of claims, and reads them back.
+type wrapper struct{ keys *keyring.Keyring }
+
 func tokenPlace(kind string) keyring.AAD { return keyring.AAD{Table: table, Column: kind} }
 
-func (gs *Grants) token(kind string, c claim) string {
+func (w wrapper) token(kind string, c claim) string {
 	plain := append([]byte{}, c.id...)
 	plain = binary.AppendVarint(plain, c.step)
 	plain = binary.AppendVarint(plain, store.Unix(c.until))
@@ -163,7 +166,7 @@ func (gs *Grants) token(kind string, c claim) string {
 	if c.key != "" {
 		plain = append(append(plain, keyMark...), c.key...)
 	}
-	token := base64.RawURLEncoding.EncodeToString(gs.keys.Seal(keyring.OAuth, tokenPlace(kind), plain))
+	token := base64.RawURLEncoding.EncodeToString(w.keys.Seal(keyring.OAuth, tokenPlace(kind), plain))
 	if kind == accessKind {
 		token = AccessMark + token
 	}
@@ -171,7 +174,7 @@ func (gs *Grants) token(kind string, c claim) string {
 }
 
 // claimOf opens a token of a kind: whole, or not at all.
-func (gs *Grants) claimOf(kind, token string) (claim, error) {
+func (w wrapper) claimOf(kind, token string) (claim, error) {
 	if token == "" || len(token) > tokenMost || strings.ContainsAny(token, "\r\n") { // which base64 would skip
 		return claim{}, over
 	}
@@ -185,7 +188,7 @@ func (gs *Grants) claimOf(kind, token string) (claim, error) {
 	if err != nil {
 		return claim{}, over
 	}
-	plain, err := gs.keys.Open(keyring.OAuth, tokenPlace(kind), raw)
+	plain, err := w.keys.Open(keyring.OAuth, tokenPlace(kind), raw)
 	if err != nil || len(plain) < idSize {
 		return claim{}, over
 	}

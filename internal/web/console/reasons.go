@@ -246,6 +246,7 @@ var reasons = map[string]string{
 	"access-token":                "the access token opens nothing there",
 	"no-client":                   "the application it is of is not there any more",
 	"unbound-code":                "it came without what belongs to it",
+	"again":                       "by the token before, within its seconds",
 	"reused":                      "it was used before",
 	"older":                       "older than it should be",
 	"returned":                    "back after it was removed",
