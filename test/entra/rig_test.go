@@ -80,7 +80,7 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // jwk is a public key as Entra publishes it.
 func jwk(name string, key *rsa.PublicKey) map[string]any {
-	return map[string]any{"kty": "RSA", "use": "sig", "kid": name, "x5t": name, "n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
+	return map[string]any{"kty": "RSA", "use": "sig", "kid": name, "x5t": kid, "n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
 		"issuer": "https://login.microsoftonline.com/" + tenantID + "/v2.0"}
 }
 
