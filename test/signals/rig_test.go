@@ -111,6 +111,7 @@ func (s *site) tells(name string, more map[string]any) commands.Stream {
 	for k, v := range more {
 		settings[k] = v
 	}
+	s.numbered() // what has no number yet comes after the beginning of a stream
 	var out commands.Stream
 	s.does("stream.create", map[string]any{"name": name, "settings": settings}, &out)
 	return out

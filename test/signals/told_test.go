@@ -40,6 +40,7 @@ func receiverOf(s *site, more map[string]any) *receiver {
 	for k, v := range more {
 		settings[k] = v
 	}
+	s.numbered()
 	s.does("stream.create", map[string]any{"name": "siem", "receiver": "siem", "settings": settings}, &r.stream)
 	var about struct {
 		Issuer string `json:"issuer"`
