@@ -44,6 +44,8 @@ func fill(v reflect.Value, marks map[string]string) {
 			*x = mark
 		case *[]string:
 			*x = []string{mark}
+		case *map[string]string:
+			*x = map[string]string{mark: mark}
 		case *bool:
 			*x, mark = true, "yes"
 		case *int:
