@@ -81,8 +81,8 @@ func chosen(t *testing.T) map[string][2]any {
 }
 
 var (
-	meant = []any{"alpha", 11, true, []string{"alpha"}, []byte("alpha"), map[string]any{"alpha": 1}, "2026-01-01T00:00:00Z"}
-	moved = []any{"beta", 12, true, []string{"beta"}, []byte("beta"), map[string]any{"beta": 1}, "2026-02-01T00:00:00Z"}
+	meant = []any{"alpha", 11, true, []string{"alpha"}, []byte("alpha"), map[string]string{"alpha": "alpha"}, map[string]any{"alpha": 1}, "2026-01-01T00:00:00Z"}
+	moved = []any{"beta", 12, true, []string{"beta"}, []byte("beta"), map[string]string{"beta": "beta"}, map[string]any{"beta": 1}, "2026-02-01T00:00:00Z"}
 )
 
 // The attack: what somebody approved is brought with another target, another name or

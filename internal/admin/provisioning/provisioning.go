@@ -36,7 +36,7 @@ func Commands() []admin.Spec {
 			Telling("provisioning.set", "{by} changed how {application} is provisioned"),
 		admin.Changes[Mend]("Compare an application with who is to be there, and have every difference mended.", provision.Drift{}).
 			Telling("provisioning.mended", "{by} had {detail.differences} differences in {application} mended"),
-		admin.Changes[Release]("Approve that as many people are ended in an application as are held.", Shown{}).
+		admin.Changes[Release]("Let as many people be ended in an application as are held.", Shown{}).
 			Telling("provisioning.released", "{by} approved that {detail.people} people are ended in {application}"),
 		admin.Changes[Remove]("Provision an application no more; who is there stays there.", map[string]string{}).
 			Telling("provisioning.removed", "{by} ended the provisioning of {application}"),

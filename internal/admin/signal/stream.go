@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"countersign/internal/admin"
@@ -492,7 +492,17 @@ type PollStream struct {
 
 func (c *PollStream) Action() string { return "stream.poll" }
 func (c *PollStream) Object() string {
-	return fmt.Sprintf("%s, and %s tokens are acknowledged", streamFor(c.Name, ""), strconv.Itoa(len(c.Acked)+len(c.Refused)))
+	out := fmt.Sprintf("%s: at most %d tokens", streamFor(c.Name, ""), c.Most)
+	if c.Waits {
+		out += ", waiting for some"
+	}
+	for _, id := range c.Acked {
+		out += ", taken: " + text.Name(id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Refused)) {
+		out += ", not taken: " + text.Name(id) + " (" + text.Name(c.Refused[id]) + ")"
+	}
+	return out
 }
 
 func (c *PollStream) Do(ctx context.Context, a *streamDesk, g signin.Grant) (any, error) {
