@@ -154,7 +154,6 @@ func TestADeviceIsNotLetIn(t *testing.T) {
 	// Time is short.
 	device, user = tv.asksIn(t, "198.51.100.7")
 	types(p, user, ada)
-	page = p.Page
 	w.Later(6 * time.Minute)
 	says(p, "allow")
 	if w.Events("client.device-approved") != 0 {

@@ -110,15 +110,6 @@ type sender struct {
 	to    *receiver
 }
 
-// newSender provisions the application wiki.
-func newSender(t testing.TB, dsn string, to *receiver, more map[string]any) *sender {
-	t.Helper()
-	w := servertest.NewWorldOn(t, dsn)
-	s := &sender{World: w, clerk: servertest.OfficeOf(w, "operator")[0], to: to}
-	s.set(t, more)
-	return s
-}
-
 func (s *sender) settings(more map[string]any) map[string]any {
 	out := map[string]any{"address": s.to.front.URL + "/scim/v2", "token": s.to.key, "inside": []string{"127.0.0.1"}}
 	for k, v := range more {

@@ -109,8 +109,10 @@ func TestWhoseLanguageIsChosen(t *testing.T) {
 	if n := w.Events("account.language-set"); n != before {
 		t.Errorf("the log says %d times that a language was set, and %d before", n, before)
 	}
-	if !chooses(in, "/account", "de") || !chooses(in, "/account", "de") {
-		t.Error("ada reads English")
+	for range 2 { // the second time nothing changes
+		if !chooses(in, "/account", "de") {
+			t.Error("ada reads English")
+		}
 	}
 	accounts.are("ada’s choice", "de", "en")
 	if n := w.Events("account.language-set"); n != before+1 {
