@@ -76,6 +76,15 @@ func (c *changes) run(ctx context.Context, w work) error {
 	if w.actor.Name == "" {
 		return errors.New("store: a change without an actor")
 	}
+	return c.begin(ctx, w)
+}
+
+// begin hands work to the engine, unless whoever asked for it has gone: of a turn that is free and
+// a context that is over the engine would take either.
+func (c *changes) begin(ctx context.Context, w work) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return c.engine.run(ctx, w)
 }
 
@@ -85,7 +94,7 @@ func (c *changes) housekeep(ctx context.Context, purpose string, fn func(tx *Tx)
 }
 
 func (c *changes) keep(ctx context.Context, purpose string, w work) error {
-	err := c.engine.run(ctx, w)
+	err := c.begin(ctx, w)
 	if err != nil && purpose != "" {
 		return fmt.Errorf("%s: %w", purpose, err)
 	}

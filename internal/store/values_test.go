@@ -50,8 +50,10 @@ func TestErrorsHaveClasses(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
-		if err := db.Change(gone, storetest.Actor, func(tx *store.Tx) error { return put(tx, "b") }); !errors.Is(err, context.Canceled) {
-			t.Errorf("canceled: %v", err)
+		for range 20 { // a turn may be free each time
+			if err := db.Change(gone, storetest.Actor, func(tx *store.Tx) error { return put(tx, "b") }); !errors.Is(err, context.Canceled) {
+				t.Fatalf("canceled: %v", err)
+			}
 		}
 		if spent(t, db)["b"] {
 			t.Error("canceled and written")
