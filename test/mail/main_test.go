@@ -1,4 +1,4 @@
-// Package mail has the stories of mail servers behind Countersign: Dovecot, Postfix and Roundcube.
+// Package mail has the stories of mail servers behind Countersign: Dovecot and Postfix.
 package mail
 
 import (
