@@ -241,7 +241,6 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.Endings.Tells(func(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) error {
 		return errors.Join(connections.SessionEndedTx(ctx, tx, account, number), in.Participants.SessionEndedTx(ctx, tx, account, number))
 	})
-	in.Endings.Tells(oauth.NewConnections(in.Grants).SessionEndedTx)
 	openSignals(in, s)
 	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
 		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})

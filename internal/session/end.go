@@ -25,7 +25,13 @@ type Endings struct {
 type Told func(ctx context.Context, tx *store.Tx, account assurance.AccountID, number string) error
 
 // Tells has f asked of each session that ends. It is called once, before anybody has a session.
-func (e *Endings) Tells(f Told) { e.tells = f }
+// A second call would have the first forgotten, so it is a mistake of the program: it panics.
+func (e *Endings) Tells(f Told) {
+	if e.tells != nil {
+		panic("session: whoever is told of ended sessions is told by one function")
+	}
+	e.tells = f
+}
 
 // tell tells of a session that ends. Those that hang from it are its own, and of one whose time
 // was over somebody else has told.
