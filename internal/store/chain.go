@@ -59,6 +59,11 @@ func (c *chain) read(ctx context.Context, run runner) error {
 	if err != nil {
 		return err
 	}
+	return c.follow(ctx, run, known, edge, mac)
+}
+
+// follow is read for a row of the tree that was read already, after what was known of the log.
+func (c *chain) follow(ctx context.Context, run runner, known, edge, mac []byte) error {
 	if edge == nil {
 		return c.begin(ctx, run, known)
 	}
@@ -110,11 +115,18 @@ func (c *chain) begin(ctx context.Context, run runner, known []byte) error {
 	return err
 }
 
+const selectTree = "select frontier, mac from audit_tree where id = 1"
+
 func readTree(ctx context.Context, run runner) (edge, mac []byte, err error) {
-	rows, err := run.QueryContext(ctx, "select frontier, mac from audit_tree where id = 1")
+	rows, err := run.QueryContext(ctx, selectTree)
 	if err != nil {
 		return nil, nil, err
 	}
+	return scanTree(rows)
+}
+
+// scanTree reads the row of the tree, nil if there is none, and closes rows.
+func scanTree(rows cursor) (edge, mac []byte, err error) {
 	defer rows.Close()
 	if rows.Next() {
 		err = rows.Scan(&edge, &mac)
@@ -151,6 +163,12 @@ func insertTexts(into string, columns int) (texts [len(chunks)]string) {
 	return texts
 }
 
+// number gives the entry the next number, and appends its MAC to macs.
+func (c *chain) number(e recorded, macs []byte) (int64, []byte) {
+	seq := c.tree.Append(e.body)
+	return seq, c.auth.Append(macs, seq, e.body)
+}
+
 // append numbers the entries, inserts them with their MACs, and stores the tree.
 func (c *chain) append(ctx context.Context, run runner, entries []recorded) error {
 	c.stored = nil // until all is written, the tree here is ahead of the stored one
@@ -160,8 +178,8 @@ func (c *chain) append(ctx context.Context, run runner, entries []recorded) erro
 		for len(entries) >= size {
 			args = args[:0]
 			for _, e := range entries[:size] {
-				seq := c.tree.Append(e.body)
-				macs = c.auth.Append(macs, seq, e.body)
+				var seq int64
+				seq, macs = c.number(e, macs)
 				args = append(args, seq, e.at, e.account, e.body, macs[len(macs)-32:])
 			}
 			if _, err := run.ExecContext(ctx, entryInserts[i], args...); err != nil {
@@ -170,14 +188,19 @@ func (c *chain) append(ctx context.Context, run runner, entries []recorded) erro
 			entries = entries[size:]
 		}
 	}
-	edge, err := c.tree.MarshalBinary()
-	if err != nil {
-		return err
+	edge, tree, err := c.storing()
+	if err == nil {
+		_, err = run.ExecContext(ctx, tree.Query, tree.Args...)
 	}
-	_, err = run.ExecContext(ctx, "update audit_tree set size = $1, frontier = $2, mac = $3 where id = 1",
-		c.tree.Size(), edge, c.auth.AppendTree(nil, edge))
 	if err == nil {
 		c.stored = edge // if this is not committed, the next load finds another row
 	}
 	return err
+}
+
+// storing is the statement that stores the tree, and the row that it will be.
+func (c *chain) storing() (edge []byte, s Statement, err error) {
+	edge, err = c.tree.MarshalBinary()
+	return edge, Statement{"update audit_tree set size = $1, frontier = $2, mac = $3 where id = 1",
+		[]any{c.tree.Size(), edge, c.auth.AppendTree(nil, edge)}}, err
 }

@@ -123,14 +123,15 @@ func (p *postgres) present(ctx context.Context) error {
 
 func (p *postgres) flush(ctx context.Context) error {
 	const lock = "pg_advisory_xact_lock"
-	err := p.seq.drain(ctx, lock)
+	_, err := p.seq.drain(ctx, lock, 0)
 	if !errors.Is(err, errWide) {
 		return err
 	}
 	if err := p.seq.approach(ctx); err != nil {
 		return err
 	}
-	return p.seq.drain(ctx, lock)
+	_, err = p.seq.drain(ctx, lock, 0)
+	return err
 }
 
 func (p *postgres) drain() {
