@@ -185,7 +185,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	stopped := ServeSockets(ctx, l.protocols, func(err error) { failed <- err })
 	go d.housekeep(ctx, s)
 	go d.in.keepLooking(ctx, s.Log)
-	go collectSooner(ctx)
+	go CollectByLoad(ctx)
 	go d.in.Pusher.run(ctx, s.Log)
 	d.carry(ctx, s)
 	d.in.Delivery.Run(ctx)

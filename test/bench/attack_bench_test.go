@@ -30,6 +30,7 @@ import (
 //	make bench-attack
 func BenchmarkUnderAttack(b *testing.B) {
 	server.CollectLater()
+	go server.CollectByLoad(b.Context())
 	a := newBesieged(b)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nATTACK\tHONEST\tQUIET\tUNDER ATTACK\tRATIO\tLIMIT\tTURNED AWAY")

@@ -48,6 +48,7 @@ import (
 func BenchmarkCosts(b *testing.B) {
 	t := &costs{b: b}
 	server.CollectLater()
+	go server.CollectByLoad(b.Context())
 	for _, part := range []struct {
 		name    string
 		measure func()
@@ -286,6 +287,7 @@ func (c *costs) radiusServer() {
 // it prints what PostgreSQL says of each statement.
 func BenchmarkCodeSignIn(b *testing.B) {
 	server.CollectLater()
+	go server.CollectByLoad(b.Context())
 	for _, name := range []string{"sqlite", "postgres"} {
 		b.Run(name, func(b *testing.B) {
 			dsn, theirs := "", func() time.Duration { return 0 }

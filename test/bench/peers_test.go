@@ -36,6 +36,7 @@ import (
 func BenchmarkPeers(b *testing.B) {
 	p := &peers{costs: costs{b: b}}
 	server.CollectLater()
+	go server.CollectByLoad(b.Context())
 	for _, part := range []struct {
 		name    string
 		measure func()
