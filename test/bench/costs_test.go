@@ -239,7 +239,13 @@ func codeOnly() application.Application {
 // bareRADIUS serves RADIUS without an engine, on loopback.
 func bareRADIUS(b *testing.B) string {
 	b.Helper()
-	s, err := radius.New(radius.Parts{Engine: noStore{}, Applications: oneApplication{codeOnly()}})
+	return bareRADIUSOf(b, noStore{})
+}
+
+// bareRADIUSOf is bareRADIUS with something in the engine's place.
+func bareRADIUSOf(b *testing.B, engine radius.Engine) string {
+	b.Helper()
+	s, err := radius.New(radius.Parts{Engine: engine, Applications: oneApplication{codeOnly()}})
 	if err != nil {
 		b.Fatal(err)
 	}

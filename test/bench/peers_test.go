@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"database/sql"
 	"debug/buildinfo"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 
 	"countersign/internal/server"
 	"countersign/internal/servertest"
+	"countersign/internal/signin"
 	"countersign/internal/store/storetest"
 	"countersign/internal/testbed"
 )
@@ -469,8 +471,35 @@ func (p *peers) postgres() {
 		each := min(int((after.Requests-before.Requests)/(after.Batches-before.Batches)), 32)
 		conns := min(n, 2)
 		a, b = p.raceOf(side{work: l.signIns(p.b, alone, conns, each), seen: make([][]time.Duration, conns)}, side{work: theirs, seen: make([][]time.Duration, n)})
+		if n == 1 {
+			c, d := p.race(n, p.behind(alone, l), theirs)
+			p.compare("its statements behind an exchange of RADIUS, 1 a commit", "FreeRADIUS, PostgreSQL", n, c, d, 0)
+		}
 		p.compare(fmt.Sprintf("PostgreSQL alone, its statements, %d a commit, %d connections", each, conns), "FreeRADIUS, PostgreSQL", n, a, b, 0)
 	}
+}
+
+// behind is the server without an engine, with the statements of a sign-in in the engine's place: what
+// no engine can be faster than where one request is in flight.
+func (p *peers) behind(dsn string, l *limit) func(worker int) error {
+	all := []*asker{newAsker(p.b, bareRADIUSOf(p.b, statementsOnly{commit: l.signIns(p.b, dsn, 1, 1)}), servertest.DrillSecret)}
+	return func(i int) error {
+		_, err := all[i].ask(person(i), "123456")
+		return err
+	}
+}
+
+// statementsOnly is an engine that runs the statements of a sign-in and decides nothing.
+type statementsOnly struct {
+	noStore
+	commit func(worker int) error
+}
+
+func (s statementsOnly) Begin(ctx context.Context, r signin.Request) (signin.Step, error) {
+	if err := s.commit(0); err != nil {
+		return signin.Step{}, err
+	}
+	return s.noStore.Begin(ctx, r)
 }
 
 // database makes another database on a server.
