@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -168,6 +169,33 @@ func TestWhatHangsFromASession(t *testing.T) {
 	must(t, session.NewEndings(r.Sessions).SignOut(ctx, r.secrets["ada"]))
 	if _, err := r.Active(ctx, r.Reference(unused)); !gone(err) {
 		t.Errorf("a code outlives its session: %v", err)
+	}
+}
+
+// What could not be recorded is recorded when it comes again: a write that failed keeps nothing
+// out of the log. Statements that only read are not broken, and are none of it.
+func TestARefusalThatWasNotWritten(t *testing.T) {
+	dsn := filepath.Join(t.TempDir(), "test.db")
+	f := storetest.NewFaults(t, dsn)
+	r, ctx := openOn(t, store.Options{DSN: dsn, Driver: f.Driver}), t.Context()
+	_, tokens := r.issues(t, "ada", r.begins(t, "ada", Spec{}))
+	told := func() int {
+		all, err := r.DB.AuditLog().Entries(ctx, store.Filter{Event: "client.token-refused", Limit: 100})
+		must(t, err)
+		return len(all)
+	}
+	refuse := func() error {
+		return r.Refused(ctx, tokens.Access, "code", netip.MustParseAddr("192.0.2.1"), "other-client")
+	}
+	f.Pragma("query_only=1")
+	if err := refuse(); err == nil || told() != 0 {
+		t.Fatalf("the disk is read-only, and %d entries were written: %v", told(), err)
+	}
+	f.Pragma("query_only=0")
+	must(t, refuse())
+	must(t, refuse())
+	if n := told(); n != 1 {
+		t.Errorf("%d entries", n)
 	}
 }
 

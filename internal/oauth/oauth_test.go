@@ -34,10 +34,16 @@ type rig struct {
 
 func setUp(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{now: time.Now(), secrets: map[string]string{}}
+	return openOn(t, store.Options{DSN: filepath.Join(t.TempDir(), "test.db")})
+}
+
+// openOn is setUp on a database of the test's own.
+func openOn(t *testing.T, on store.Options) *rig {
+	t.Helper()
+	r := &rig{dsn: on.DSN, now: time.Now(), secrets: map[string]string{}}
 	clock := func() time.Time { return r.now }
-	r.dsn = filepath.Join(t.TempDir(), "test.db")
-	r.Rig = enginetest.Open(t, store.Options{DSN: r.dsn, Now: clock}, keyring.NewRoot(), enginetest.Shows{Kind: "thing", Traits: assurance.Known})
+	on.Now = clock
+	r.Rig = enginetest.Open(t, on, keyring.NewRoot(), enginetest.Shows{Kind: "thing", Traits: assurance.Known})
 	r.Found()
 	r.Grants = New(Parts{DB: r.DB, Keys: r.Keys, Sessions: r.Sessions, Now: clock,
 		Tell: func(_ context.Context, _ *store.Tx, _ assurance.AccountID, _, _ language.Sentence) error {

@@ -21,10 +21,19 @@ func (gs *Grants) Refused(ctx context.Context, token, application string, from n
 	if failure.ClassOf(err) == failure.Refused {
 		return nil
 	}
-	if err != nil || !gs.refused.first(number(c.id)+" "+application+" "+reason, gs.now()) {
+	what := number(c.id) + " " + application + " " + reason
+	if err != nil || !gs.refused.first(what, gs.now()) {
 		return err
 	}
-	g, err := gs.scan(gs.db.QueryRow(ctx, `select `+columns+` from oauth_grant where id = $1`, c.id))
+	err = gs.recordRefused(ctx, c.id, application, from, reason)
+	if err != nil { // nothing was recorded: the next one is the first
+		gs.refused.forget(what)
+	}
+	return err
+}
+
+func (gs *Grants) recordRefused(ctx context.Context, id []byte, application string, from netip.Addr, reason string) error {
+	g, err := gs.scan(gs.db.QueryRow(ctx, `select `+columns+` from oauth_grant where id = $1`, id))
 	if errors.Is(err, errAltered) || failure.ClassOf(err) == failure.Refused {
 		return nil // swept, or not as it was left, which is an alarm of its own
 	}
@@ -71,4 +80,11 @@ func (r *refusals) first(what string, now time.Time) bool {
 	}
 	r.last[what] = now
 	return true
+}
+
+// forget has a refusal be the first again.
+func (r *refusals) forget(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, what)
 }
