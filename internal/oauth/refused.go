@@ -21,30 +21,41 @@ func (gs *Grants) Refused(ctx context.Context, token, application string, from n
 	if failure.ClassOf(err) == failure.Refused {
 		return nil
 	}
-	what := number(c.id) + " " + application + " " + reason
-	if err != nil || !gs.refused.first(what, gs.now()) {
+	what := refusal{c.id, application, from, reason}
+	if err != nil || !gs.refused.first(what.word(), gs.now()) {
 		return err
 	}
-	err = gs.recordRefused(ctx, c.id, application, from, reason)
+	err = what.record(ctx, gs)
 	if err != nil { // nothing was recorded: the next one is the first
-		gs.refused.forget(what)
+		gs.refused.forget(what.word())
 	}
 	return err
 }
 
-func (gs *Grants) recordRefused(ctx context.Context, id []byte, application string, from netip.Addr, reason string) error {
-	g, err := gs.scan(gs.db.QueryRow(ctx, `select `+columns+` from oauth_grant where id = $1`, id))
+// refusal is one token of a grant that opened nothing at an application.
+type refusal struct {
+	id          []byte
+	application string
+	from        netip.Addr
+	reason      string
+}
+
+// word is what is the same of refusals that are recorded once.
+func (r refusal) word() string { return number(r.id) + " " + r.application + " " + r.reason }
+
+func (r refusal) record(ctx context.Context, gs *Grants) error {
+	g, err := gs.scan(gs.db.QueryRow(ctx, `select `+columns+` from oauth_grant where id = $1`, r.id))
 	if errors.Is(err, errAltered) || failure.ClassOf(err) == failure.Refused {
 		return nil // swept, or not as it was left, which is an alarm of its own
 	}
 	if err != nil {
 		return err
 	}
-	en := g.logged("client.token-refused", audit.Refused, reason)
+	en := g.logged("client.token-refused", audit.Refused, r.reason)
 	en.Detail["client"] = g.Client
-	en.Application, en.Source = application, ""
-	if from.IsValid() {
-		en.Source = from.String()
+	en.Application, en.Source = r.application, ""
+	if r.from.IsValid() {
+		en.Source = r.from.String()
 	}
 	return gs.db.Change(ctx, audit.Actor{Name: g.Client, Via: "oidc"}, func(tx *store.Tx) error { return tx.Record(en) })
 }
