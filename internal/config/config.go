@@ -290,6 +290,8 @@ type Sessions struct {
 	AAL2Idle Duration `yaml:"aal2_idle"`
 	AAL3     Duration `yaml:"aal3"`
 	AAL3Idle Duration `yaml:"aal3_idle"`
+	// EndIdle has applications and other systems be told of a session that was idle for too long.
+	EndIdle bool `yaml:"end_idle"`
 }
 
 // Recovery is how people recover an account when they lost their authenticators.

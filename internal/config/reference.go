@@ -132,6 +132,7 @@ var says = map[string]string{
 	"sessions.aal2_idle": "Longest time without use after two factors: 1h at most.",
 	"sessions.aal3":      "Longest session after a passkey that cannot be copied: 12h at most.",
 	"sessions.aal3_idle": "Longest time without use after such a passkey: 15m at most.",
+	"sessions.end_idle":  "true ends an idle session as a sign-out does: applications and signals are told within a minute, and tokens end. Otherwise its browser signs in again, and applications keep theirs.",
 
 	"recovery":      "How people recover an account when they lost their authenticators.",
 	"recovery.wait": "How long an owner can object before it continues: 0s to 168h. With 0s nobody waits, and coverage lists an exception.",

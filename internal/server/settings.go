@@ -115,7 +115,7 @@ func SettingsOf(c config.File, log *slog.Logger) (Settings, error) {
 	if s.Languages, err = LanguagesOf(c, log); err != nil {
 		return Settings{}, err
 	}
-	s.Sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle)}
+	s.Sessions = session.Limits{Overall2: d(c.Sessions.AAL2), Idle2: d(c.Sessions.AAL2Idle), Overall3: d(c.Sessions.AAL3), Idle3: d(c.Sessions.AAL3Idle), EndIdle: c.Sessions.EndIdle}
 	if s.Quiet, err = quietOf(c.Push.QuietHours); err != nil {
 		return Settings{}, err
 	}

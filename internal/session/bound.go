@@ -128,9 +128,7 @@ func (rs *rows) returned(ctx context.Context, r *row) error {
 
 // checkActive reports whether a session holds what it says. It is gone otherwise.
 func (rs *rows) checkActive(ctx context.Context, r *row) error {
-	now := rs.now()
-	_, idle := rs.limits.of(r.Evidence)
-	if ended := !r.ended.IsZero(); ended || !now.Before(r.expires) || now.Sub(r.seen) > idle {
+	if ended := !r.ended.IsZero(); ended || !rs.now().Before(r.expires) || rs.idle(r) {
 		return gone
 	}
 	if rs.over(r) {

@@ -10,7 +10,8 @@ const inspectPage = 500
 
 // Inspect reads every session once and reports those that are not as they were left: that
 // were altered, are there again although they are over, or are gone. It stops at none of
-// them; its error is that of the database.
+// them; its error is that of the database. Those that were idle for too long it ends, where they
+// are to end.
 func (s *Sessions) Inspect(ctx context.Context) error {
 	missed := s.rows.begun.active(s.now())
 	if err := s.inspectRows(ctx, missed); err != nil {
@@ -40,6 +41,9 @@ func (s *Sessions) inspectRows(ctx context.Context, missed map[string]beginning)
 					return false, err
 				}
 			}
+		}
+		if err := s.endings.endIdle(ctx, page); err != nil {
+			return false, err
 		}
 		return len(ids) == inspectPage, nil
 	})

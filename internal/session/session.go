@@ -47,6 +47,9 @@ type Limits struct {
 	Idle2    time.Duration // 1 h
 	Overall3 time.Duration // AAL3: 12 h
 	Idle3    time.Duration // 15 min
+	// EndIdle has a session that was idle for too long end, for whoever was signed in by it as well;
+	// otherwise it opens nothing any more, and applications keep theirs until it expires.
+	EndIdle bool
 }
 
 // longest is how long any session lives.

@@ -39,7 +39,11 @@ func (wi *wiki) status() string {
 // inside is ada, signed in at the wiki by password and code.
 func inside(t *testing.T) (*servertest.World, *servertest.Person, *servertest.Person, *wiki) {
 	t.Helper()
-	w := servertest.NewWorld(t)
+	return insideOf(servertest.NewWorld(t))
+}
+
+func insideOf(w *servertest.World) (*servertest.World, *servertest.Person, *servertest.Person, *wiki) {
+	w.T.Helper()
 	ada := w.EnrollCodes("ada")
 	wi := newWiki(w)
 	register(w, "wiki", wi.settings())

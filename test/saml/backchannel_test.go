@@ -14,7 +14,9 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/protocol/saml/message"
+	"countersign/internal/server"
 	"countersign/internal/servertest"
+	"countersign/internal/session"
 	"countersign/internal/store"
 )
 
@@ -169,6 +171,22 @@ func TestSignOutWithoutABrowser(t *testing.T) {
 	})
 	if n := len(e.told()); n != 1 {
 		t.Errorf("it is told %d times", n)
+	}
+}
+
+// The promise: where idle sessions end, an application with an address for SOAP is told of one.
+func TestAnIdleSessionEndsBySOAP(t *testing.T) {
+	w, _, _, wi := insideOf(servertest.NewWorldFrom(t, server.Settings{Sessions: session.Limits{EndIdle: true}}, "http://localhost", nil))
+	e := listenBySOAP(t, wi)
+	wi.bySOAP("wiki", e.URL)
+	working(t, w)
+	w.Later(61 * time.Minute)
+	if err := w.Inspect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is told", func() bool { return len(e.told()) > 0 })
+	if got := e.told()[0]; got.Name != wi.last().Subject.NameID.Value || len(got.Indexes) != 1 || got.Indexes[0] != wi.last().AuthnStatements[0].SessionIndex {
+		t.Errorf("it is told %+v", got)
 	}
 }
 

@@ -67,6 +67,7 @@ var reasons = map[string]string{
 	"local-recovery":              "recovery on the machine is not switched on",
 	"login":                       "the mail server refused the password",
 	"lost":                        "it is lost",
+	"idle":                        "nobody used it for too long",
 	"mac":                         "its seal is not this installation’s",
 	"malformed":                   "it was no code",
 	"malformed-password":          "the password could not be read",
