@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"countersign/internal/audit"
-	"countersign/internal/failure"
 	"countersign/internal/store"
 )
 
@@ -63,7 +62,7 @@ func (e *Endings) endIdle(ctx context.Context, read []*row) error {
 	return err
 }
 
-var errNoneIdle = failure.New(failure.NotFound, "No session is idle.")
+var errNoneIdle = errors.New("session: none is idle")
 
 // endUnused ends one session and those that hang from it, if its row is as it was read.
 func (e *Endings) endUnused(ctx context.Context, tx *store.Tx, r row) (bool, error) {
