@@ -3,15 +3,19 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
 
 	"countersign/internal/admin/coverage"
+	"countersign/internal/application"
 	"countersign/internal/attack"
 	"countersign/internal/config"
 	"countersign/internal/drill"
+	"countersign/internal/drill/git"
+	"countersign/internal/drill/openid"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
 	"countersign/internal/drill/yubikey"
@@ -41,6 +45,8 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	var sites []web.Site
 	var equipment []wire.Configured
 	var programs []yubikey.Configured
+	var clients []openid.Configured
+	var guarded []application.Application
 	pages := slices.Clone(d.Page)
 	for _, app := range apps {
 		t := slices.IndexFunc(found.Applications, func(t coverage.Target) bool { return t.Name == app.Name })
@@ -59,6 +65,7 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 				return out, err
 			}
 			sites = append(sites, at...)
+			guarded = append(guarded, app)
 			out.leave(app.Name, left)
 			pages = slices.DeleteFunc(pages, func(p string) bool {
 				return slices.ContainsFunc(target.Doors, func(host string) bool { return web.Serves(host, p) })
@@ -67,6 +74,8 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 			equipment = append(equipment, wire.Configured{Application: app.Name, Settings: app.Settings})
 		case drill.Validation:
 			programs = append(programs, yubikey.Configured{Application: app.Name, Settings: app.Settings})
+		case drill.OpenID:
+			clients = append(clients, openid.Configured{Application: app.Name, Kind: app.Kind, Settings: app.Settings})
 		default:
 			out.leave(app.Name, everyDoor(target, "there is no drill of this protocol yet"))
 		}
@@ -77,7 +86,21 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	if sites, err = d.reached(sites, found.Cards); err != nil {
 		return out, err
 	}
-	out.components = append(out.components, own.Pages(sites...)...)
+	known, left, err := openid.Here(own, clients)
+	if err != nil {
+		return out, err
+	}
+	for door, why := range left {
+		out.leave(strings.TrimPrefix(door, "OpenID Connect for "), map[string]string{door: why})
+	}
+	behind, err := behindProxies(own, sites, guarded, known)
+	if err != nil {
+		return out, err
+	}
+	out.components = append(out.components, behind...)
+	for _, c := range known {
+		out.components = append(out.components, c.Component())
+	}
 	if found.Cards != "" {
 		out.components = append(out.components, own.Cards(d.cards(found.Cards)))
 	}
@@ -91,6 +114,40 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	out.components = append(out.components, yubikey.Components(asking...)...)
 	out.components = append(out.components, own.Administration())
 	return out, nil
+}
+
+// behindProxies are the sites, and of those of the kind code what Git reads and writes there.
+func behindProxies(own web.Server, sites []web.Site, guarded []application.Application, clients []openid.Client) ([]drill.Component, error) {
+	var repositories []drill.Component
+	kinds := map[string]string{}
+	for _, app := range guarded {
+		kinds[app.Name] = app.Kind
+		mine := map[string]*web.Site{}
+		for i := range sites {
+			if sites[i].Application == app.Name {
+				mine[sites[i].URL] = &sites[i]
+			}
+		}
+		for _, address := range slices.Sorted(maps.Keys(mine)) {
+			r, ok, err := git.Here(git.Configured{Application: app.Name, Settings: app.Settings}, address, clients)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				site := mine[address]
+				r.Door, r.Connect = site.Door, site.Connect
+				site.URL = r.Page()
+				repositories = append(repositories, r.Component())
+			}
+		}
+	}
+	pages := own.Pages(sites...)
+	for i, c := range pages {
+		if kinds[c.Application] == "code" { // whatever else it is, people read code there
+			pages[i].Moves[drill.CloneCode] = c.Moves[drill.ReadPages]
+		}
+	}
+	return append(pages, repositories...), nil
 }
 
 // everyDoor says the same of each door of an application.

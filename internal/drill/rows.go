@@ -37,6 +37,9 @@ const bed Kind = "test bed"
 // from afar: any will do.
 const remote Kind = "remote"
 
+// code stands among the needs of the row about code: whatever people reach that by.
+const code Kind = "code"
+
 // absent says of a need why a row is not drilled.
 var absent = map[Kind]string{
 	bed:     "it can only be played in the test bed",
@@ -44,6 +47,7 @@ var absent = map[Kind]string{
 	Radius:  "no RADIUS server was named",
 	remote:  "no application of RADIUS or of Yubico's protocol was named",
 	Console: "the test bed has no host",
+	code:    "no application of the kind code can be attacked; name a repository with --page https://git.example.org/tools.git",
 }
 
 // rows are the drills there are.
@@ -64,6 +68,7 @@ func rows() []row {
 		{id: "T1133", attack: []step{move(MadeUp)}, needs: []Kind{remote}, events: []string{"signin.refused"}},
 		{id: "T1136", attack: []step{move(CreateAccount)}, events: []string{"action.refused"}},
 		{id: "T1213", attack: []step{move(ReadPages)}, needs: []Kind{Page}, events: []string{"answer.refused"}},
+		{id: "T1213.003", attack: []step{move(CloneCode)}, needs: []Kind{code}},
 		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}, after: []string{"session.bound", "alarm.session-copied"}},
 		{id: "T1556.006", attack: []step{dormant, outage}, byMutants: true, needs: []Kind{bed}, down: known},
 		{id: "T1621", attack: []step{move(Bombard)}, byMutants: true, needs: []Kind{Radius, bed}, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
@@ -83,7 +88,7 @@ func Drilled() []string {
 func (r row) lacks(p Plan) string {
 	for _, need := range r.needs {
 		there := slices.ContainsFunc(p.Stage.Components, func(c Component) bool {
-			return c.Kind == need || need == remote && (c.Kind == Radius || c.Kind == Validation)
+			return c.Kind == need || need == code && c.Moves[CloneCode] != nil || need == remote && (c.Kind == Radius || c.Kind == Validation)
 		})
 		if need == bed {
 			there = p.Bed != nil

@@ -43,6 +43,10 @@ const (
 	Validation Kind = "validation"
 	// Console is the log-in of a host, which also works without the network.
 	Console Kind = "console"
+	// OpenID is an application by OpenID Connect.
+	OpenID Kind = "openid"
+	// Repository is a repository of code, which Git reads and writes over https.
+	Repository Kind = "repository"
 )
 
 // Component is something that people sign in to. A field that is nil is what cannot be
@@ -165,6 +169,8 @@ const (
 	StolenKey Move = "stolen key"
 	// ShowCards shows cards of which not everything is right.
 	ShowCards Move = "show cards"
+	// CloneCode reads and writes a repository of code.
+	CloneCode Move = "clone code"
 	// Bombard asks for approvals until somebody gives one.
 	Bombard Move = "bombard"
 )

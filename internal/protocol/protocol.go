@@ -249,7 +249,8 @@ type Exposure struct {
 	// Entrances are where people come in by way of us, as a drill calls them: each must
 	// have been attacked before a row is proven here.
 	Entrances []string
-	// Drill is what a drill attacks it as, "page", "radius" or "validation"; empty where it cannot yet.
+	// Drill is what a drill attacks it as, "page", "radius", "validation" or "openid"; empty where
+	// it cannot yet.
 	Drill string
 	// Exceptions are what was loosened, with their ends.
 	Exceptions []attack.Exception

@@ -120,7 +120,9 @@ type Bed struct {
 	Guarded, Naked *World
 	Stage, Open    drill.Stage
 	// Sites are those of the stage that was made last: wiki and notes.
-	Sites        []web.Site
+	Sites []web.Site
+	// Repository is the address of that of the stage that was made last.
+	Repository   string
 	Admin, Naive *Clerk
 	Host         *ConsoleOf // of the guarded one, or nil
 	Database     *storetest.Server
@@ -223,6 +225,7 @@ func (b *Bed) StageOf(w *World, radius string) drill.Stage {
 	w.SetPolicy(bedPolicy)
 	all := append([]drill.Component{server.Portal()}, server.Pages(b.Sites...)...)
 	all = append(all, b.equipment(w, wire.Radius{Application: "vpn", Address: radius, Secret: DrillSecret, Owners: server})...)
+	all = append(all, b.code(w)...)
 	all = append(all, yubikey.Components(validation(w, "gate", "a-key-of-the-programs", 17), validation(w, "gate-other", "a-key-of-the-others!!", 18))[0])
 	return drill.Stage{Components: append(all, server.Administration()), Groups: []string{writers}, Patience: 700 * time.Millisecond, From: netip.MustParseAddr("127.0.0.66")}
 }

@@ -82,6 +82,16 @@ func Example(t testing.TB, path string, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(text)
 }
 
+// Document is the text of a page of docs, for tests that do what it says.
+func Document(t testing.TB, page string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(Root(t), "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // write puts a file into dir and returns its path.
 func write(t testing.TB, dir, name, text string) string {
 	t.Helper()

@@ -48,6 +48,7 @@ func TestDrillFindsItsDoors(t *testing.T) {
 	for _, s := range b.Sites {
 		args = append(args, "--page", s.URL, "--resolve", host(s.URL)+"="+s.Connect)
 	}
+	args = append(args, "--page", b.Repository)
 	began := time.Now()
 	results := run(t, sh, args, true)
 	t.Logf("a whole run took %s", time.Since(began).Round(time.Second))
@@ -66,12 +67,12 @@ func TestDrillFindsItsDoors(t *testing.T) {
 	if !tried("smart cards at " + servertest.CardName) {
 		t.Error("nobody showed a card")
 	}
-	for _, app := range []string{"countersign", "wiki", "notes", "vpn", "vpn-codes", "vpn-line", "gate", "gate-other"} {
+	for _, app := range []string{"countersign", "wiki", "notes", "vpn", "vpn-codes", "vpn-line", "gate", "gate-other", "code", "git", "editor"} {
 		if attacked[app] < 3 {
 			t.Errorf("%s was attacked in %d rows", app, attacked[app])
 		}
 	}
-	for _, row := range []string{"T1213", "T1133"} {
+	for _, row := range []string{"T1213", "T1133", "T1213.003"} {
 		if out, complaint, ok := sh.Run("", "coverage", "show", row); !ok || !strings.Contains(out, "proven") || strings.Contains(out, "did not attack") {
 			t.Errorf("%s%s", out, complaint)
 		}

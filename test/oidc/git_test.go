@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,48 +22,17 @@ type forge struct {
 	opened     string // where the browser that git opens writes the address
 }
 
-var nginxBlock = regexp.MustCompile("(?s)```nginx\n(.*?)```")
-
 func newForge(w *servertest.World) *forge {
 	t := w.T
 	t.Helper()
-	doc, err := os.ReadFile("../../docs/git.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := nginxBlock.FindAllStringSubmatch(string(doc), -1)
-	if len(blocks) != 2 {
-		t.Fatalf("docs/git.md shows lines for nginx in %d places", len(blocks))
-	}
-	root := t.TempDir()
-	f := &forge{w: w, addr: testbed.Addr(t), home: t.TempDir(), bare: filepath.Join(root, "tools.git"), opened: filepath.Join(root, "opened")}
-	wrap := testbed.Addr(t)
-	testbed.Start(t, testbed.Process{Path: testbed.Program(t, "fcgiwrap"), Args: []string{"-s", "tcp:" + wrap}, Dir: root, Ready: wrap,
-		Env: []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}})
-	lines := strings.NewReplacer("unix:/run/fcgiwrap.socket", wrap, "/srv/git", root).Replace(blocks[0][1])
-	own := strings.Replace(strings.TrimPrefix(w.Base, "http://"), "localhost", "127.0.0.1", 1)
-	testbed.Nginx(t, f.addr, testbed.Example(t, "nginx.conf", "127.0.0.1:8081", f.addr, "wiki.example.org", f.addr, "127.0.0.1:8080", own, "proxy_pass http://127.0.0.1:3000;", lines,
-		"    location = /countersign-verify {", strings.NewReplacer("https://id.example.org", w.Base, "127.0.0.1:8080", own).Replace(blocks[1][1])+"    location = /countersign-verify {"))
+	at := servertest.NewForge(w, "git", "bound", "gone")
+	f := &forge{w: w, addr: at.Addr, home: t.TempDir(), bare: at.Bare, opened: filepath.Join(t.TempDir(), "opened")}
 	register(w, "git", map[string]any{"client_id": "git", "authentication": "none", "runs": "native", "redirect_uris": []string{"http://127.0.0.1"}})
-	w.Protect("code", map[string]any{"hosts": []string{f.addr}, "programs": []string{"access-token"}, "tokens_of": []string{"git", "bound", "gone"}})
-	f.plant(t, root)
-	return f
-}
-
-// plant makes the repository with one commit, and the program that stands for a browser.
-func (f *forge) plant(t testing.TB, root string) {
-	t.Helper()
-	first := filepath.Join(root, "first")
-	for _, args := range [][]string{{"init", "--quiet", "--bare", f.bare}, {"-C", f.bare, "config", "http.receivepack", "true"}, {"init", "--quiet", first},
-		{"-C", first, "commit", "--quiet", "--allow-empty", "-m", "first"}, {"-C", first, "push", "--quiet", f.bare, "HEAD:refs/heads/master"}} {
-		if out, err := f.git(args...); err != nil {
-			t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
 	browser := filepath.Join(f.home, "open")
 	if err := os.WriteFile(browser, []byte("#!/bin/sh\nprintf %s \"$1\" > "+f.opened+".new && mv "+f.opened+".new "+f.opened+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return f
 }
 
 // git runs Git as somebody who has nothing but what is in their folder.

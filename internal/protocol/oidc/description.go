@@ -28,8 +28,12 @@ func Description() protocol.Description {
 }
 
 func exposure(app application.Application) protocol.Exposure {
-	e := protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings)}
-	if s, err := parse(app.Settings); err == nil && len(s.AppPasswords) > 0 {
+	e := protocol.Exposure{Medium: prompt.Browser, Caveats: Caveats(app.Settings), Drill: "openid"}
+	s, err := parse(app.Settings)
+	if err != nil || len(s.Redirects) > 0 { // else a resource server, which nobody comes in by
+		e.Entrances = []string{"OpenID Connect for " + app.Name}
+	}
+	if err == nil && len(s.AppPasswords) > 0 {
 		e.AppPasswords, e.Actions = s.AppPasswords, []string{signin.AppPassword}
 	}
 	return e

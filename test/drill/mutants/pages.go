@@ -23,7 +23,7 @@ func readers() []mutant {
 		{Guard: "a forged identity header is refused", File: "internal/protocol/forwardauth/forwardauth.go", Rows: "T1213",
 			Old: `if told.identity {`, New: `if false {`},
 		{Guard: "a page asks who has no session", File: "internal/protocol/forwardauth/forwardauth.go",
-			Rows: "T1040 T1078 T1078.001 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1213 T1539 T1556.006",
+			Rows: "T1040 T1078 T1078.001 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1213 T1213.003 T1539 T1556.006",
 			Old:  "	case step.State == signin.Ask:\n		send(w, r, q, a.redirects, step)\n", New: "	case step.State == signin.Ask:\n		w.WriteHeader(http.StatusOK)\n"},
 		{Guard: "a rule covers other spellings of its path", File: "internal/protocol/forwardauth/rule.go", Rows: "T1213",
 			Old: `case under(rule.skeleton, loose):`, New: `case false:`},

@@ -6,7 +6,7 @@ func sites() []mutant {
 	const nginx = examples + "nginx.conf"
 	return []mutant{
 		{Guard: "nginx asks before it passes a request on", File: nginx,
-			Rows: "T1040 T1078 T1078.001 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1213 T1539 T1556.006",
+			Rows: "T1040 T1078 T1078.001 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1213 T1213.003 T1539 T1556.006",
 			Old:  "        auth_request /countersign-verify;\n", New: ""},
 		{Guard: "nginx passes on no cookie of Countersign's", File: nginx, Rows: "T1539",
 			Old: "        proxy_set_header Cookie        $countersign_cookie;\n", New: ""},
