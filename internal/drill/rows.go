@@ -42,12 +42,13 @@ const code Kind = "code"
 
 // absent says of a need why a row is not drilled.
 var absent = map[Kind]string{
-	bed:     "it can only be played in the test bed",
-	Page:    "no protected page was named",
-	Radius:  "no RADIUS server was named",
-	remote:  "no application of RADIUS or of Yubico's protocol was named",
-	Console: "the test bed has no host",
-	code:    "no application of the kind code can be attacked; name a repository with --page https://git.example.org/tools.git",
+	bed:      "it can only be played in the test bed",
+	Page:     "no protected page was named",
+	Radius:   "no RADIUS server was named",
+	remote:   "no application of RADIUS or of Yubico's protocol was named",
+	Console:  "the test bed has no host",
+	Upstream: "the test bed has no identity provider of another organisation",
+	code:     "no application of the kind code can be attacked; name a repository with --page https://git.example.org/tools.git",
 }
 
 // rows are the drills there are.
@@ -71,6 +72,7 @@ func rows() []row {
 		{id: "T1213.003", attack: []step{move(CloneCode)}, needs: []Kind{code}},
 		{id: "T1539", attack: []step{move(LookAlike), move(StolenCookie)}, byMutants: true, needs: []Kind{Page}, after: []string{"session.bound", "alarm.session-copied"}},
 		{id: "T1556.006", attack: []step{dormant, outage}, byMutants: true, needs: []Kind{bed}, down: known},
+		{id: "T1556.007", attack: []step{move(ForgeIdentity)}, byMutants: true, needs: []Kind{bed, Upstream}, events: []string{"answer.refused"}},
 		{id: "T1621", attack: []step{move(Bombard)}, byMutants: true, needs: []Kind{Radius, bed}, down: known, after: []string{"approval.wrong-number", "alarm.not-me"}},
 	}
 }

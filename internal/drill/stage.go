@@ -47,6 +47,8 @@ const (
 	OpenID Kind = "openid"
 	// Repository is a repository of code, which Git reads and writes over https.
 	Repository Kind = "repository"
+	// Upstream is another organisation's identity provider, by way of which people sign in.
+	Upstream Kind = "upstream"
 )
 
 // Component is something that people sign in to. A field that is nil is what cannot be
@@ -171,6 +173,8 @@ const (
 	ShowCards Move = "show cards"
 	// CloneCode reads and writes a repository of code.
 	CloneCode Move = "clone code"
+	// ForgeIdentity has a provider of identities say what is not so.
+	ForgeIdentity Move = "forge identity"
 	// Bombard asks for approvals until somebody gives one.
 	Bombard Move = "bombard"
 )

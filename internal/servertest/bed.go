@@ -138,6 +138,7 @@ func NewBed(t testing.TB, limits throttle.Limits) *Bed {
 	b.Naked = NewWorldFrom(t, server.Settings{Limits: throttle.Limits{NextCode: 10, Delay: 10}}, "http://localhost", nil)
 	b.Naive = b.Naked.Clerk()
 	b.Open = b.StageOf(b.Naked, b.Naked.Radius)
+	b.Open.Components = append(b.Open.Components, b.hybrids(b.Naked, b.Naive)...)
 	b.Naked.SetPolicy(OneFactor)
 	if b.Host != nil {
 		without := b.Naked.Console(hostAddress + "/32")
@@ -160,6 +161,7 @@ func newBed(t testing.TB, limits throttle.Limits) *Bed {
 	b.Admin = b.Guarded.Clerk()
 	b.Stage = b.StageOf(b.Guarded, b.relay(b.Guarded.Radius, ""))
 	b.Stage.Components = append(b.Stage.Components, b.waiting(b.Guarded), cards.reader(s.Cards.URL.Host))
+	b.Stage.Components = append(b.Stage.Components, b.hybrids(b.Guarded, b.Admin)...)
 	b.Guarded.SetPolicy(strings.Replace(unrepeated(PolicyInForce(b.Guarded)), "rules:\n", "rules:\n"+canariesAdminister, 1))
 	b.console()
 	return b

@@ -60,9 +60,9 @@ func TestDrill(t *testing.T) {
 			}
 		}
 	}
-	want := 18
+	want := 19
 	if b.Host == nil {
-		want = 17
+		want = 18
 	}
 	if len(played) < want {
 		t.Errorf("only %d of %d rows were drilled", len(played), want)

@@ -17,6 +17,11 @@ var triedBehind = map[string]map[string][]string{
 			"an altered token, to push", "a token of editor, to push", "as Bearer, to read", "after its time, to push", "who was suspended, to push"},
 		"git": {"with the password alone", "with the password and a guessed code"},
 	},
+	"T1556.007": {
+		"countersign": {"partner, which says that two factors were shown", "partner, the same, with a guessed code", "partner, for another party", "partner, of another visit", "partner, unsigned", "partner, signed by a stranger",
+			"partner, with a key that it has not signed with", "branch, which says that two factors were shown", "branch, unsigned", "branch, wrapped: the signed assertion beside", "branch, wrapped: the signed assertion within",
+			"branch, for another party", "branch, signed by a stranger", "branch, a response that another browser used"},
+	},
 }
 
 // The rows about what stands behind OpenID Connect hold with all five proofs at each of their
