@@ -16,7 +16,7 @@ import (
 
 type siteCommand struct {
 	Plan   planCommand   `cmd:"" help:"Say what a file would change. Ends with 4 where the installation is not as the file says."`
-	Apply  applyCommand  `cmd:"" help:"Make groups, applications and policy as a file says, with one approval."`
+	Apply  applyCommand  `cmd:"" help:"Make the installation as a file says, with one approval."`
 	Export exportCommand `cmd:""`
 }
 
@@ -45,7 +45,7 @@ func (exportCommand) Run(ctx context.Context, conn *connection) error {
 
 type siteFile struct {
 	File  string `short:"f" required:"" placeholder:"FILE" help:"The file, YAML; - reads standard input. (env NAME) in it is the value of that variable."`
-	Prune bool   `help:"Remove groups and applications that the file does not name."`
+	Prune bool   `help:"Remove what the file does not name, of the parts that it has."`
 }
 
 // errDiffers is how a plan ends that would change something. It has a status of its own, so

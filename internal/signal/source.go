@@ -78,16 +78,23 @@ func (p party) source() (Source, bool) {
 // All are the sources, by name.
 func (s *Sources) All(ctx context.Context) ([]Source, error) {
 	all, err := s.parties.all(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return sourcesOf(all), err
+}
+
+// AllIn are the sources as a change sees them.
+func (s *Sources) AllIn(ctx context.Context, r store.Reader) ([]Source, error) {
+	all, err := s.parties.read(ctx, r)
+	return sourcesOf(all), err
+}
+
+func sourcesOf(all []party) []Source {
 	var out []Source
 	for _, p := range all {
 		if one, ok := p.source(); ok {
 			out = append(out, one)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Named returns a source, or NotFound.

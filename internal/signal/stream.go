@@ -79,16 +79,23 @@ func (p party) stream() (Stream, bool) {
 // All are the streams, by name.
 func (s *Streams) All(ctx context.Context) ([]Stream, error) {
 	all, err := s.parties.all(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return streamsOf(all), err
+}
+
+// AllIn are the streams as a change sees them.
+func (s *Streams) AllIn(ctx context.Context, r store.Reader) ([]Stream, error) {
+	all, err := s.parties.read(ctx, r)
+	return streamsOf(all), err
+}
+
+func streamsOf(all []party) []Stream {
 	var out []Stream
 	for _, p := range all {
 		if one, ok := p.stream(); ok {
 			out = append(out, one)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // ByID returns the stream that its receiver knows by this name, or NotFound.

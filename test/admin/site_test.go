@@ -218,7 +218,7 @@ func TestAFileTakesWhatItsPartsTake(t *testing.T) {
 	}
 	session := ada.Secret
 	comprising := nouns.Commands().Comprising()
-	if len(comprising["site.apply"]) != 5 || len(comprising["account.import"]) != 2 {
+	if len(comprising["site.apply"]) != 15 || len(comprising["account.import"]) != 2 {
 		t.Errorf("the commands that do what others do are %v", comprising)
 	}
 	var pairs [][2]string

@@ -172,15 +172,37 @@ func things(p Parts) []admin.Desk {
 	return slices.Concat(
 		group.Desks(groupParts(p)),
 		application.Desks(applicationParts(p)),
-		upstream.Desks(upstream.Parts{DB: p.DB, Accounts: p.Accounts, Engine: p.Engine, Upstreams: p.Upstreams, Links: p.Elsewhere.Links, Visits: p.Elsewhere.Visits, Dormant: p.Dormant, Now: p.Now}),
-		signal.Desks(signal.Parts{DB: p.DB, Accounts: p.Accounts, Streams: p.Streams, Transmitter: p.Transmitter, Sources: p.Sources, Hearing: p.Hearing, PublicURL: p.PublicURL, Now: p.Now}),
+		upstream.Desks(upstreamParts(p)),
+		signal.Desks(signalParts(p)),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
 			prompts.Desk(prompts.Parts{DB: p.DB, Accounts: p.Accounts, Approvals: p.Approvals, Now: p.Now}),
 			rollover.Desk(rollover.Parts{DB: p.DB, Certs: p.CertKeys, Signing: p.Signing, Now: p.Now}),
-			provisioning.Desk(provisioning.Parts{DB: p.DB, Applications: p.Applications, Groups: p.Groups, Targets: p.Provision.Targets, Queue: p.Provision.Queue, Worker: p.Provision.Worker, Now: p.Now}),
+			provisioning.Desk(provisioningParts(p)),
 			quiet.Desk(quiet.Parts{DB: p.DB, Accounts: p.Accounts, Pushes: p.Pushes, Notices: p.Enrolled.Notices}),
 		})
+}
+
+func upstreamParts(p Parts) upstream.Parts {
+	return upstream.Parts{DB: p.DB, Accounts: p.Accounts, Engine: p.Engine, Upstreams: p.Upstreams, Links: p.Elsewhere.Links, Visits: p.Elsewhere.Visits, Dormant: p.Dormant, Now: p.Now}
+}
+
+func signalParts(p Parts) signal.Parts {
+	return signal.Parts{DB: p.DB, Accounts: p.Accounts, Streams: p.Streams, Transmitter: p.Transmitter, Sources: p.Sources, Hearing: p.Hearing, PublicURL: p.PublicURL, Now: p.Now}
+}
+
+func provisioningParts(p Parts) provisioning.Parts {
+	return provisioning.Parts{DB: p.DB, Applications: p.Applications, Groups: p.Groups, Targets: p.Provision.Targets, Queue: p.Provision.Queue, Worker: p.Provision.Worker, Now: p.Now}
+}
+
+func siteParts(p Parts, rules policy.Parts) site.Parts {
+	return site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
+		Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules),
+		Upstreams:    site.Kind{Keeper: upstream.NewWithin(upstreamParts(p)), Secret: upstreams.Secret},
+		Provisioning: site.Kind{Keeper: provisioning.NewWithin(provisioningParts(p)), Secret: provisioning.Secret},
+		Streams:      site.Kind{Keeper: signal.NewStreamsWithin(signalParts(p)), Secret: signal.Secret},
+		Sources:      site.Kind{Keeper: signal.NewSourcesWithin(signalParts(p)), Secret: signal.Secret},
+	}
 }
 
 func groupParts(p Parts) group.Parts {
@@ -201,8 +223,7 @@ func rules(p Parts) []admin.Desk {
 		[]admin.Desk{
 			overview.Desk(overview.Parts{DB: p.DB, Accounts: p.Accounts, Groups: p.Groups, Applications: p.Applications, Cases: p.Recoveries.Cases, Administrators: p.Administrators, Counts: p.Counts, Carriers: p.Carriers, Mails: p.Invitations.Mails(), Dormant: p.Dormant, Now: p.Now}),
 			checklist.Desk(checklist.Parts{DB: p.DB, Accounts: p.Accounts, Survey: p.Survey, Applications: p.Applications, Ears: p.Ears, Administrators: p.Administrators, Prospects: p.Prospects, Listing: p.Enrolled.Listing, Mailer: p.Mailer, MailFails: p.MailFails, Now: p.Now}),
-			site.Desk(site.Parts{DB: p.DB, Groups: p.Groups, Applications: p.Applications,
-				Group: group.NewWithin(groupParts(p)), Application: application.NewWithin(applicationParts(p)), Policy: policy.NewWithin(rules)}),
+			site.Desk(siteParts(p, rules)),
 			audit.Desk(audit.Parts{DB: p.DB, Accounts: p.Accounts, Strangers: p.Strangers, Now: p.Now}),
 		})
 }

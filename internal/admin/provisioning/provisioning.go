@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -209,7 +210,7 @@ func (c *Set) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
 	} else if failure.ClassOf(err) != failure.NotFound {
 		return err
 	}
-	rows, err := admin.Values(old, c.Settings, secret)
+	rows, err := admin.Values(old, c.Settings, Secret)
 	if err != nil {
 		return nil //nolint:nilerr // what cannot be read is refused when it is done
 	}
@@ -217,7 +218,8 @@ func (c *Set) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
 	return nil
 }
 
-func secret(setting string) bool { return setting == "token" }
+// Secret reports whether a setting is a secret, by its name.
+func Secret(setting string) bool { return setting == "token" }
 
 // target is what is to be kept. A hidden token stays with the address that it was given for.
 func (c *Set) target(ctx context.Context, a *desk, r store.Reader) (provision.Target, error) {
@@ -225,11 +227,15 @@ func (c *Set) target(ctx context.Context, a *desk, r store.Reader) (provision.Ta
 	if err := application.ReadSettings(c.Settings, &t.Settings); err != nil {
 		return t, failure.At("settings", err)
 	}
-	app, err := a.applications.Get(ctx, c.Application)
+	apps, err := a.applications.AllIn(ctx, r)
 	if err != nil {
-		return t, failure.At("application", err)
+		return t, err
 	}
-	t.ID = app.ID
+	i := slices.IndexFunc(apps, func(o application.Application) bool { return o.Name == c.Application })
+	if i < 0 {
+		return t, failure.At("application", failure.New(failure.NotFound, "There is no application %q.", c.Application))
+	}
+	t.ID = apps[i].ID
 	if t.Token == admin.Hidden {
 		old, err := a.targets.Get(ctx, r, c.Application)
 		if failure.ClassOf(err) == failure.NotFound || err == nil && old.Address != t.Address {

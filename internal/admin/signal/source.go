@@ -70,10 +70,15 @@ type Source struct {
 // ReceivePath is where sources push to, before their names.
 const ReceivePath = "/signals/receive/"
 
+// sourceShown are the settings of a source, without its secret.
+func sourceShown(one signals.Source, externals string) SourceSettings {
+	return SourceSettings{one.Issuer, one.Audience, one.JWKS, one.Algorithms, one.Delivery, one.Endpoint, hide(one.Authorization), shorts(one.Events), one.Domains, externals, one.Tenant, one.Most}
+}
+
 func (a *sourceDesk) shown(ctx context.Context, r store.Reader, one signals.Source) (Source, error) {
 	externals, err := nameOf(ctx, r, a.people, one.Externals)
 	out := Source{Name: one.Name, Status: one.Status, Reason: one.Reason, Problem: a.hearing.Problem(one), Obeyed: len(one.Acts), Created: one.Created,
-		Settings: SourceSettings{one.Issuer, one.Audience, one.JWKS, one.Algorithms, one.Delivery, one.Endpoint, hide(one.Authorization), shorts(one.Events), one.Domains, externals, one.Tenant, one.Most}}
+		Settings: sourceShown(one, externals)}
 	if one.Delivery == signals.Push {
 		out.Push = a.public.JoinPath(ReceivePath, one.Name).String()
 	}

@@ -70,9 +70,14 @@ type Stream struct {
 // PollPath is where streams are polled, before their IDs.
 const PollPath = "/signals/poll/"
 
+// settingsShown are the settings of a stream, without its secret.
+func settingsShown(one signals.Stream) Settings {
+	return Settings{one.Audience, one.Delivery, one.Endpoint, hide(one.Authorization), shorts(one.Events), one.Requested, one.Format, one.Subjects, one.Algorithm, one.Description}
+}
+
 func (a *streamDesk) shown(ctx context.Context, r store.Reader, one signals.Stream) (Stream, error) {
 	out := Stream{Name: one.Name, ID: one.ID, Status: one.Status, Reason: one.Reason, Problem: a.transmitter.Problem(one), Created: one.Created,
-		Settings: Settings{one.Audience, one.Delivery, one.Endpoint, hide(one.Authorization), shorts(one.Events), one.Requested, one.Format, one.Subjects, one.Algorithm, one.Description}}
+		Settings: settingsShown(one)}
 	if one.Delivery == signals.Poll {
 		out.Poll = a.public.JoinPath(PollPath, one.ID).String()
 	}

@@ -35,7 +35,7 @@ func (a *desk) carry(ctx context.Context, tx *store.Tx, c carrying) (Difference,
 		return Difference{}, err
 	}
 	w := &work{desk: a, tx: tx, carrying: c, doc: doc}
-	for _, step := range []func(context.Context) error{w.look, w.makeGroups, w.removeApplications, w.setApplications, w.setPolicy, w.removeGroups} {
+	for _, step := range []func(context.Context) error{w.look, w.makeGroups, w.removeOthers, w.removeApplications, w.setApplications, w.setOthers, w.setPolicy, w.removeGroups} {
 		if err := step(ctx); err != nil {
 			return Difference{}, err
 		}
@@ -51,6 +51,8 @@ type work struct {
 	carrying
 	doc     document
 	changes []Change
+	// extra is what is here and not in the file, of the parts beside groups and applications.
+	extra []Change
 
 	groups []directory.Group
 	apps   []applications.Application
@@ -121,31 +123,9 @@ func (w *work) makeGroups(ctx context.Context) error {
 	return nil
 }
 
-// setApplications saves those that differ. What one gives up another may take, in whatever
-// order the file names them: one that clashes is tried again behind the others.
+// setApplications saves those that differ.
 func (w *work) setApplications(ctx context.Context) error {
-	waiting := w.doc.applications
-	for len(waiting) > 0 {
-		var clashed []entry
-		var first error
-		for _, e := range waiting {
-			err := w.setApplication(ctx, e)
-			switch {
-			case failure.ClassOf(err) == failure.Conflict:
-				clashed = append(clashed, e)
-				if first == nil {
-					first = e.place.at(err)
-				}
-			case err != nil:
-				return e.place.at(err)
-			}
-		}
-		if len(clashed) == len(waiting) {
-			return first
-		}
-		waiting = clashed
-	}
-	return nil
+	return eachOrAgain(w.doc.applications, func(e entry) (place, error) { return e.place, w.setApplication(ctx, e) })
 }
 
 func (w *work) setApplication(ctx context.Context, e entry) error {
@@ -239,6 +219,7 @@ func (w *work) listExtra() {
 			w.changes = append(w.changes, Change{Kind: applicationKind, Name: app.Name, What: Extra})
 		}
 	}
+	w.changes = append(w.changes, w.extra...)
 }
 
 // differ lists what of an application is another than it was.

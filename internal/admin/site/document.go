@@ -28,7 +28,9 @@ type document struct {
 
 	groups       []groupEntry
 	applications []entry
-	policy       string
+	// others are those of each part of [parts] that the file has.
+	others map[string][]otherEntry
+	policy string
 }
 
 // groupEntry is a group as a file has it.
@@ -118,9 +120,9 @@ func plain(n *yaml.Node) error {
 }
 
 func readRoot(n *yaml.Node) (document, error) {
-	var d document
+	d := document{others: map[string][]otherEntry{}}
 	version := 0
-	err := mapping(n, "the file", keys{
+	known := keys{
 		"countersign": func(v *yaml.Node) error { return whole(v, "countersign", &version) },
 		"groups": func(v *yaml.Node) error {
 			d.hasGroups = true
@@ -134,7 +136,14 @@ func readRoot(n *yaml.Node) (document, error) {
 			d.hasPolicy = true
 			return text(v, "policy", &d.policy)
 		},
-	})
+	}
+	for _, p := range parts {
+		known[p.key] = func(v *yaml.Node) error {
+			d.others[p.key] = []otherEntry{}
+			return list(v, p.key, func(n *yaml.Node) error { return d.readOther(p, n) })
+		}
+	}
+	err := mapping(n, "the file", known)
 	switch {
 	case err != nil:
 		return d, err

@@ -11,7 +11,7 @@ import (
 	"countersign/internal/directory"
 )
 
-const heading = `Groups, applications and the policy of Countersign. "countersign apply -f FILE" makes them so.
+const heading = `Groups, applications, identity providers, provisioning, signals and the policy of Countersign. "countersign apply -f FILE" makes them so.
 A part that is left out is not changed. "(hidden)" leaves a secret as it is.`
 
 // export writes the installation as a file: what apply makes of it changes nothing.
@@ -39,7 +39,15 @@ func (a *desk) export(ctx context.Context) (string, error) {
 	}
 	body := scalar(d.Body)
 	body.Style = yaml.LiteralStyle
-	root.Content = append(root.Content, scalar("applications"), all, scalar("policy"), body)
+	root.Content = append(root.Content, scalar("applications"), all)
+	for _, p := range parts {
+		n, err := a.writeOthers(ctx, p)
+		if err != nil {
+			return "", err
+		}
+		root.Content = append(root.Content, scalar(p.key), n)
+	}
+	root.Content = append(root.Content, scalar("policy"), body)
 	root.HeadComment = heading
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
@@ -72,14 +80,19 @@ func (a *desk) writeApplication(app applications.Application) (*yaml.Node, error
 	if err != nil {
 		return nil, err
 	}
+	settings, err := asYAML(shown)
+	n.Content = append(n.Content, scalar("settings"), settings)
+	return n, err
+}
+
+// asYAML is JSON as people write it.
+func asYAML(shown []byte) (*yaml.Node, error) {
 	var doc yaml.Node // JSON is YAML, and keeps its order and its numbers
 	if err := yaml.Unmarshal(shown, &doc); err != nil {
 		return nil, err
 	}
-	settings := doc.Content[0]
-	unquote(settings)
-	n.Content = append(n.Content, scalar("settings"), settings)
-	return n, nil
+	unquote(doc.Content[0])
+	return doc.Content[0], nil
 }
 
 // unquote writes JSON as people write YAML: a line each, and quotes where they are needed.

@@ -1,10 +1,11 @@
-// Package site is the commands by which a file says how the installation is to be: its
-// groups, its applications and its policy.
+// Package site is the commands by which a file says how the installation is to be: its groups, its
+// applications, the identity providers at which people sign in first, where people are provisioned,
+// whose signals are sent and heard, and its policy.
 //
 // It owns the form of that file, what differs between it and the installation, and carrying
 // all of it in one change that is approved once. What each part may be, and what keeps it from
-// being saved, is its own noun's: group's, application's and policy's, whose checks it calls
-// inside its change; it is the one noun that knows others. Its one invariant: what is done is
+// being saved, is its own noun's, whose checks it calls inside its change; it is the one noun that
+// knows others. Its one invariant: what is done is
 // what the approved text says, all of it or nothing.
 package site
 
@@ -31,11 +32,13 @@ import (
 // Commands are those about the whole site, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[Export]("Print groups, applications and policy as a file that apply reads; secrets are hidden.", Exported{}),
+		admin.Looks[Export]("Print groups, applications, identity providers, provisioning, signals and policy as a file that apply reads; secrets are hidden.", Exported{}),
 		admin.Looks[Plan]("Say what a file would change, and what is here that it does not name.", Difference{}),
-		admin.Changes[Apply]("Make groups, applications and policy as a file says.", Difference{}).
-			AlsoDoing("group.create", "group.remove", "application.set", "application.remove", "policy.change").
-			Telling("site.applied", "{by} applied a file of groups, applications and policy").
+		admin.Changes[Apply]("Make groups, applications, identity providers, provisioning, signals and policy as a file says.", Difference{}).
+			AlsoDoing("group.create", "group.remove", "application.set", "application.remove", "policy.change",
+				"upstream.set", "upstream.remove", "provisioning.set", "provisioning.remove",
+				"stream.create", "stream.update", "stream.remove", "source.create", "source.update", "source.remove").
+			Telling("site.applied", "{by} applied a file that says how the installation is to be").
 			Telling("group.described", "{by} changed what the group {detail.group} is called"),
 	}
 }
@@ -49,6 +52,8 @@ type Parts struct {
 	Group       *group.Within
 	Application *application.Within
 	Policy      *policy.Within
+	// What keeps the parts of a file beside them.
+	Upstreams, Provisioning, Streams, Sources Kind
 }
 
 // Desk is where the commands are done.
@@ -75,7 +80,7 @@ func (c *Export) Do(ctx context.Context, a *desk, _ signin.Grant) (any, error) {
 // Plan says what a file would change. Nothing is changed.
 type Plan struct {
 	File  string `json:"file" help:"The file, YAML."`
-	Prune bool   `json:"prune,omitempty" help:"Remove groups and applications that the file does not name."`
+	Prune bool   `json:"prune,omitempty" help:"Remove what the file does not name, of the parts that it has."`
 }
 
 func (c *Plan) Action() string { return "site.plan" }
@@ -88,7 +93,7 @@ func (c *Plan) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 // Apply makes the installation as a file says.
 type Apply struct {
 	File  string `json:"file" help:"The file, YAML."`
-	Prune bool   `json:"prune,omitempty" help:"Remove groups and applications that the file does not name."`
+	Prune bool   `json:"prune,omitempty" help:"Remove what the file does not name, of the parts that it has."`
 	// Changes are what the file changes, as site.plan answered it: what is approved. Where
 	// it comes to anything else meanwhile, nothing is done.
 	Changes string `json:"changes" help:"What it changes, as site.plan answered it in \"text\"."`

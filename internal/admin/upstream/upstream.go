@@ -240,29 +240,14 @@ func (c *Set) Tell(ctx context.Context, a *desk, s *admin.Sheet) error {
 
 // next is the identity provider as it is to be kept.
 func (c *Set) next(ctx context.Context, a *desk, r store.Reader) (upstream.Upstream, error) {
-	settings, err := upstream.Read(c.Settings)
+	u, was, err := over(ctx, a.catalogue, r, admin.Described{Name: c.Name, Settings: c.Settings})
 	if err != nil {
-		return upstream.Upstream{}, err
-	}
-	all, err := a.catalogue.All(ctx, r)
-	if err != nil {
-		return upstream.Upstream{}, err
-	}
-	u := upstream.Upstream{Name: c.Name}
-	if i := slices.IndexFunc(all, func(o upstream.Upstream) bool { return o.Name == c.Name }); i >= 0 {
-		u = all[i]
+		return u, err
 	}
 	if u.Version != c.Base {
 		return u, failure.At("name", failure.New(failure.Conflict, "The identity provider %q is at version %d, and yours was built on %d. Look at it as it is now, and build on that.", c.Name, u.Version, c.Base))
 	}
-	if settings.Secret == admin.Hidden {
-		settings.Secret = u.Secret
-	}
-	if u.Issuer != settings.Issuer { // its keys are another's
-		u.Keys, u.Strange = nil, nil
-	}
-	u.Settings = settings
-	return u, u.Check(all)
+	return u, u.Check(was)
 }
 
 // Preflight says what keeps it from being saved.
