@@ -31,6 +31,18 @@ func TestThreatsNameTests(t *testing.T) {
 	}
 }
 
+// Every test that the page of conformance names is there: so is the one demand that it shows.
+func TestConformanceNamesTests(t *testing.T) {
+	written := testsOf(t, os.DirFS(root))
+	named := testNamed.FindAllString(page(t, "docs/conformance.md"), -1)
+	if len(named) < 400 {
+		t.Fatalf("%d tests are named: the test has lost its way", len(named))
+	}
+	for _, wrong := range unwritten(named, written) {
+		t.Errorf("docs/conformance.md names %s, and no test is called that", wrong)
+	}
+}
+
 func unwritten(named []string, written map[string]bool) []string {
 	out := slices.DeleteFunc(slices.Clone(named), func(name string) bool { return written[name] })
 	slices.Sort(out)

@@ -52,8 +52,8 @@ func webFault(u *url.URL, native bool) string {
 		return "names no host"
 	case u.Host != strings.ToLower(u.Host):
 		return "has capital letters in its host"
-	case u.Path == "" && !(native && loopback(u.String())): // where programs listen, some have none
-		return "has no path; end it with a / where it is the front page"
+	case u.Path == "" && strings.Contains(u.String(), "?"): // some products and programs have no path at all
+		return "has a query without a path; put a / before the ? where it is the front page"
 	case slices.ContainsFunc(strings.Split(u.Path, "/"), func(s string) bool { return s == "." || s == ".." || strings.ContainsAny(s, ";\\") }):
 		return "has dot segments or parameters in its path"
 	case u.Scheme == "http" && !native && !private(u.Hostname()):

@@ -40,6 +40,12 @@ func TestRedirectsAreExact(t *testing.T) {
 			t.Errorf("%s is refused", uri)
 		}
 	}
+	bare := settings(t, map[string]any{"redirect_uris": []string{"https://pve.example.org:8006"}})
+	for uri, taken := range map[string]bool{"https://pve.example.org:8006": true, "https://pve.example.org:8006/": false, "https://pve.example.org": false, "https://pve.example.org:8006?x": false, "https://pve.example.org:8006@evil.example": false} {
+		if bare.redirects(uri) != taken {
+			t.Errorf("without a path, %s: %v", uri, !taken)
+		}
+	}
 	for _, uri := range []string{"http://127.0.0.1", "http://127.0.0.1:49152", "http://127.0.0.1/callback", "http://127.0.0.1:49152/callback", "http://[::1]/callback", "http://[::1]:50000/callback", "org.example.app:/callback"} {
 		if !native.redirects(uri) {
 			t.Errorf("%s is refused", uri)
@@ -74,11 +80,14 @@ func TestRedirectsAreExact(t *testing.T) {
 // What would be read differently is not saved.
 func TestRedirectsThatAreNotSaved(t *testing.T) {
 	for _, uri := range []string{"", "wiki.example.org/callback", "/callback", "https://*.example.org/callback", "https://wiki.example.org/*", "https://user@wiki.example.org/", "https://wiki.example.org/#x",
-		"http://wiki.example.org/callback", "https://wiki.example.org", "javascript:alert(1)", "myapp:/callback", `https://wiki.example.org\evil/`, "https://wiki.example.org/a b", "https://a;b/", "https://a'b/", "https://wiki.example.org/../x",
+		"http://wiki.example.org/callback", "https://wiki.example.org?x", "javascript:alert(1)", "myapp:/callback", `https://wiki.example.org\evil/`, "https://wiki.example.org/a b", "https://a;b/", "https://a'b/", "https://wiki.example.org/../x",
 		"https://wiki.example.org./", "https://Wiki.example.org/", "https://wiki.example.org/<x>", "https://wiki.example.org:99x/", "data:text/html,x", "https:///callback", "https:callback"} {
 		if redirectFault(uri, false) == "" {
 			t.Errorf("%q is saved", uri)
 		}
+	}
+	if says := redirectFault("https://pve.example.org:8006", false); says != "" {
+		t.Errorf("an address without a path %s", says)
 	}
 	for _, uri := range []string{"http://wiki.example.org/callback", "http://localhost/callback", "myapp:/callback", "javascript:alert(1)"} {
 		if redirectFault(uri, true) == "" {
