@@ -25,6 +25,7 @@ import (
 	"countersign/internal/failure"
 	"countersign/internal/language"
 	"countersign/internal/linked"
+	"countersign/internal/metadata"
 	"countersign/internal/metrics"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
@@ -159,6 +160,8 @@ type Parts struct {
 	Participants *participant.Participants
 	Requests     *participant.Requests
 	CertKeys     *certkey.Keys
+	// Metadata is what applications say of themselves at addresses of theirs.
+	Metadata *metadata.Kept
 	// Tickets, Grants and Signing are for protocols that issue tokens: what a browser comes back
 	// with, what clients were given, and the keys that sign.
 	Tickets *ticket.Tickets

@@ -8,7 +8,9 @@ import (
 	"countersign/internal/assurance"
 	"countersign/internal/directory"
 	"countersign/internal/language"
+	samlmetadata "countersign/internal/metadata"
 	"countersign/internal/oauth"
+	"countersign/internal/protocol/saml"
 	"countersign/internal/signal"
 	"countersign/internal/signingkey"
 	"countersign/internal/store"
@@ -48,6 +50,29 @@ func openSignals(in *Installation, s Settings) {
 	in.Signals = signal.New(signal.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Roll: directory.NewRoll(of), Externals: in.Externals, Endings: in.Endings, Signing: in.Signing,
 		Words: in.kinds.credentialWord, Inside: s.SignalsInside, CA: s.SignalsCA, PublicURL: s.PublicURL, Now: s.Now, Log: s.Log})
 	in.rooms = append(in.rooms, in.Signals.Keeper)
+}
+
+// MetadataSources are the addresses from which the metadata of SAML parties is read now.
+func MetadataSources(in *Installation) func(context.Context) ([]samlmetadata.Source, error) {
+	return func(ctx context.Context) ([]samlmetadata.Source, error) {
+		apps, err := in.Catalogue.ByProtocol(ctx, saml.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		var out []samlmetadata.Source
+		for _, app := range apps {
+			if from, is := saml.Fetched(app); is {
+				out = append(out, from)
+			}
+		}
+		all, err := in.Upstreams.All(ctx, in.DB)
+		for _, u := range all {
+			if from, is := u.Fetched(); is && !u.Off {
+				out = append(out, from)
+			}
+		}
+		return out, err
+	}
 }
 
 // saysOf is what an administrator is told of what others take and give.

@@ -191,6 +191,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	d.in.Delivery.Run(ctx)
 	d.in.Provision.Worker.Run(ctx)
 	d.in.Signals.Keeper.Run(ctx)
+	d.in.Metadata.Run(ctx, MetadataSources(d.in))
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -205,6 +206,7 @@ func (d *daemon) run(ctx context.Context, s Settings, greet func(context.Context
 	d.in.Delivery.Wait()
 	d.in.Provision.Worker.Wait()
 	d.in.Signals.Keeper.Wait()
+	d.in.Metadata.Wait()
 	if err := d.in.SignIn.Strangers.SumUp(grace); err != nil {
 		s.Log.Warn("what strangers were refused in the last minute is not in the audit log", "error", err)
 	}

@@ -46,6 +46,7 @@ import (
 	"countersign/internal/incident"
 	"countersign/internal/keyring"
 	"countersign/internal/linked"
+	samlmetadata "countersign/internal/metadata"
 	"countersign/internal/notify"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
@@ -127,6 +128,7 @@ type Installation struct {
 	Rules       *signin.Rules
 	Catalogue   *application.Catalogue
 	Upstreams   *upstream.Catalogue
+	Metadata    *samlmetadata.Kept
 	Elsewhere   upstream.Pieces
 	SignIn      signin.Pieces
 	Enrolled    enrollment.Pieces
@@ -185,6 +187,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	in.protocols, in.ears = s.Protocols, protocol.NewEars()
 	var err error
 	in.Upstreams = upstream.NewCatalogue(in.DB, in.Keys)
+	in.Metadata = samlmetadata.New(samlmetadata.Parts{DB: in.DB, Keys: in.Keys, Now: s.Now, Log: s.Log})
 	if in.kinds, err = Kinds(s, in.Keys, in.Upstreams); err != nil {
 		return err
 	}
@@ -221,7 +224,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	rules.Watch()
 	in.Participants = participant.New(participant.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Now: s.Now})
 	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: append(s.Protocols.Keys(), upstream.Keys()), Subject: s.PublicURL.Hostname(), Now: s.Now})
-	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams)
+	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams, in.Metadata)
 	limits, err := s.Limits.Check()
 	if err != nil {
 		return err
@@ -253,7 +256,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	pins := pinKinds{tokens, pinKeys{in.Keys}, s.PINDigits}
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, NewAppPassword: newAppPassword, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
-	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, CertKeys: in.CertKeys, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
+	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, CertKeys: in.CertKeys, Metadata: in.Metadata, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
@@ -313,7 +316,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Waiting: in.Waiting, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Waiting: in.Waiting, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Metadata: in.Metadata, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, l, clients)

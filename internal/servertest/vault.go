@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/directory"
+	"countersign/internal/metadata"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
 	"countersign/internal/prompt"
@@ -233,9 +235,7 @@ func (v *Vault) told(secret string) {
 	if step.State != signin.Granted {
 		v.T.Fatalf("the session is not enough: %q", step.Reason)
 	}
-	if _, err := v.CertKeys.Of(ctx, "saml"); err != nil {
-		v.T.Fatal(err)
-	}
+	v.ReadsMetadata()
 	err := v.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
 		if _, err := v.Upstreams.SetTx(ctx, tx, upstream.Upstream{Name: "partner", Settings: upstream.Settings{Title: "Partner", Protocol: upstream.OpenID, Issuer: "https://partner.example"}}); err != nil {
 			return err
@@ -246,6 +246,20 @@ func (v *Vault) told(secret string) {
 		v.T.Fatal(err)
 	}
 	if _, err := v.Participants.Join(ctx, step.Grant, participant.Joining{Name: "n4m3", Lasts: 100 * 24 * time.Hour}); err != nil {
+		v.T.Fatal(err)
+	}
+}
+
+// ReadsMetadata reads the metadata of a SAML party: our own, which the key signs that is in use.
+func (v *Vault) ReadsMetadata() {
+	v.T.Helper()
+	set, err := v.CertKeys.Of(context.Background(), "saml")
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	at := v.Base + "/saml/metadata"
+	from := metadata.Source{Party: "upstream/partner", Entity: at, URL: at, Pins: []string{base64.StdEncoding.EncodeToString(set.Now.Certificate)}, Inside: []string{"localhost"}}
+	if _, err := v.Metadata.Refresh(context.Background(), from); err != nil {
 		v.T.Fatal(err)
 	}
 }

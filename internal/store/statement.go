@@ -47,6 +47,7 @@ var chores = map[string][]string{
 	"scim_entry":       {"insert", "update", "delete"}, // what is sent is asked of the directory each time
 	"scim_target":      {"update"},                     // when everybody was looked at last
 	"scim_worker":      {"insert", "update"},           // how far it has come, with its MAC
+	"saml_metadata":    {"update", "delete"},           // how long it holds, sealed; one that is gone is read anew
 	"session":          {"delete", "update"},           // an update of seen with its MAC only, see below
 }
 

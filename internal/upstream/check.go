@@ -155,7 +155,7 @@ func (u Upstream) checkOpenID() error {
 		return setting("Give the client ID that the identity provider knows us by.")
 	case len(u.Secret) < 16 || len(u.Secret) > 512:
 		return setting("Give the client secret, of 16 characters at least.")
-	case u.SignIn != "" || u.Certificates != "" || u.Mail != "":
+	case u.SignIn != "" || u.Certificates != "" || u.Mail != "" || u.MetadataURL != "" || len(u.MetadataPins) > 0:
 		return setting("Addresses and certificates are for SAML; by OpenID Connect they are read from the issuer.")
 	}
 	for _, a := range u.Algorithms {
@@ -167,7 +167,7 @@ func (u Upstream) checkOpenID() error {
 }
 
 func (u Upstream) checkSAML() error {
-	if err := webAddress("sign_in", u.SignIn); err != nil {
+	if err := u.checkSignIn(); err != nil {
 		return err
 	}
 	switch {
@@ -178,12 +178,27 @@ func (u Upstream) checkSAML() error {
 	case len(u.Mail) > 255 || !text.Clean(u.Mail) || u.Link == ByDomain && u.Mail == "":
 		return setting("To link by a domain, name the attribute that holds the mail address which the identity provider verified (mail_attribute).")
 	case u.Pinned:
-		return setting("By SAML only keys count whose certificates are listed here; there is nothing to pin.")
-	}
-	if _, err := saml.Certificates(u.Certificates); err != nil {
-		return failure.At("settings", err)
+		return setting("By SAML only keys count whose certificates are listed here, or stand in metadata that a pinned key signed; there is nothing to pin besides.")
 	}
 	return nil
+}
+
+// checkSignIn looks at where requests go and whose keys answer: said here, or read from an address.
+func (u Upstream) checkSignIn() error {
+	from, fetched := u.Fetched()
+	switch {
+	case fetched && (u.SignIn != "" || u.Certificates != ""):
+		return setting("Where requests go and the certificates are read from its metadata; leave sign_in and certificates out.")
+	case fetched:
+		return failure.At("settings", from.Check())
+	case len(u.MetadataPins) > 0:
+		return setting("Pins are for metadata that is read from an address: name it in metadata_url.")
+	}
+	if err := webAddress("sign_in", u.SignIn); err != nil {
+		return err
+	}
+	_, err := saml.Certificates(u.Certificates)
+	return failure.At("settings", err)
 }
 
 // clipped is a text that somebody typed, as far as it is quoted.

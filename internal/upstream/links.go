@@ -17,6 +17,7 @@ import (
 	"countersign/internal/enrollment"
 	"countersign/internal/failure"
 	"countersign/internal/language"
+	"countersign/internal/metadata"
 	"countersign/internal/signin"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
@@ -48,6 +49,7 @@ type Parts struct {
 	Endings     *enrollment.Endings
 	Tickets     *ticket.Tickets
 	CertKeys    *certkey.Keys
+	Metadata    *metadata.Kept
 	// PublicURL is where our own pages are.
 	PublicURL *url.URL
 	// Dormant is after how long without use an account is dormant.
@@ -65,7 +67,7 @@ type Pieces struct {
 // New makes the pieces.
 func New(p Parts) Pieces {
 	links := &Links{p.DB, p.Accounts, p.Credentials, p.Catalogue, p.Notices, p.Endings, p.Dormant, p.Now}
-	return Pieces{links, &Visits{p.DB, p.Catalogue, links, p.Tickets, oidc.New(p.Now), p.CertKeys, p.PublicURL, p.Now, p.Log}}
+	return Pieces{links, &Visits{p.DB, p.Catalogue, links, p.Tickets, oidc.New(p.Now), p.CertKeys, p.Metadata, p.PublicURL, p.Now, p.Log}}
 }
 
 // firstSight links whoever a statement is about to the account that a rule names, for this

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -49,8 +50,32 @@ const (
 // requestID is the ID of a visit's request.
 func (g visit) requestID() string { return "_" + g.State }
 
-func (u Upstream) saml() saml.Provider {
-	return saml.Provider{Entity: u.Issuer, SignIn: u.SignIn, Certificates: u.Certificates, Mail: u.Mail}
+// saml is an upstream as SAML has it, with what its metadata says where that is read from an address.
+func (v *Visits) saml(ctx context.Context, u Upstream) (saml.Provider, error) {
+	p := saml.Provider{Entity: u.Issuer, SignIn: u.SignIn, Certificates: u.Certificates, Mail: u.Mail}
+	from, fetched := u.Fetched()
+	if !fetched {
+		return p, nil
+	}
+	d, err := v.fetched.Of(ctx, from)
+	if err != nil {
+		return p, err
+	}
+	return described(p, d.Covered)
+}
+
+// described is a provider as its metadata describes it.
+func described(p saml.Provider, covered []byte) (saml.Provider, error) {
+	is, err := message.ReadIdentity(covered)
+	if err != nil {
+		return p, err
+	}
+	if err := webAddress("address in the metadata", is.SignIn); err != nil {
+		return p, err
+	}
+	p.SignIn, p.Certificates = is.SignIn, saml.PEM(is.Signing)
+	_, err = saml.Certificates(p.Certificates)
+	return p, err
 }
 
 // own is what we are to an upstream: no two know us by the same name.
@@ -79,7 +104,11 @@ func (v *Visits) beginSAML(ctx context.Context, u Upstream, going visit) (string
 	if u.Trust == said.Enforce {
 		classes = u.Classes
 	}
-	return saml.Begin(u.saml(), v.own(u), by, saml.Visit{ID: going.requestID(), Classes: classes}, v.now())
+	p, err := v.saml(ctx, u)
+	if err != nil {
+		return "", unusable(err)
+	}
+	return saml.Begin(p, v.own(u), by, saml.Visit{ID: going.requestID(), Classes: classes}, v.now())
 }
 
 // ByForm takes a response by a form, and sends the browser on to come with its cookies.
@@ -99,7 +128,13 @@ func (v *Visits) ByForm(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The form has no SAMLResponse, or two.", http.StatusBadRequest)
 		return
 	}
-	plain, err := json.Marshal(v.read(u, r.PostForm.Get("SAMLResponse")))
+	p, err := v.saml(r.Context(), u)
+	if err != nil {
+		v.log.Warn("an identity provider cannot be used now", "upstream", u.Name, "error", failure.Public(err))
+		http.Error(w, "The sign-in service is not available. Try again soon.", http.StatusServiceUnavailable)
+		return
+	}
+	plain, err := json.Marshal(v.read(u, p, r.PostForm.Get("SAMLResponse")))
 	code, fits := v.tickets.Sealed(ticket.Spec{Kind: answerKind, Payload: plain, Lifetime: answerLife})
 	if err != nil || !fits {
 		http.Error(w, "The response is too long to be taken.", http.StatusBadRequest)
@@ -109,8 +144,8 @@ func (v *Visits) ByForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // read reads a response: whom it is about, or why it is not taken.
-func (v *Visits) read(u Upstream, form string) answer {
-	p, err := saml.Finish(u.saml(), v.own(u), form, time.Duration(u.MaxAge)*time.Second, v.now())
+func (v *Visits) read(u Upstream, by saml.Provider, form string) answer {
+	p, err := saml.Finish(by, v.own(u), form, time.Duration(u.MaxAge)*time.Second, v.now())
 	var no *said.Refusal
 	switch {
 	case errors.As(err, &no):
@@ -174,10 +209,28 @@ func (v *Visits) metadata(ctx context.Context, u Upstream) ([]byte, error) {
 	return saml.Metadata(v.own(u), by, announced, v.now())
 }
 
-// trySAML says what can be said of a provider that only browsers ask.
-func (v *Visits) trySAML(u Upstream) oidc.Trial {
+// unusable is a breakdown: what its metadata says is not for people to read.
+func unusable(err error) error {
+	return fmt.Errorf("its metadata cannot be used: %s", failure.Public(err))
+}
+
+// trySAML says what can be said of a provider that only browsers ask. Metadata at an address is read
+// now, and kept.
+func (v *Visits) trySAML(ctx context.Context, u Upstream) oidc.Trial {
 	var t oidc.Trial
-	all, err := saml.Certificates(u.Certificates)
+	p := saml.Provider{Entity: u.Issuer, SignIn: u.SignIn, Certificates: u.Certificates}
+	if from, fetched := u.Fetched(); fetched {
+		d, err := v.fetched.Refresh(ctx, from)
+		if err == nil {
+			p, err = described(p, d.Covered)
+		}
+		if err != nil {
+			t.Findings = append(t.Findings, oidc.Finding{Says: "Its metadata cannot be used: " + failure.Public(err)})
+			return t
+		}
+		t.Findings = append(t.Findings, oidc.Finding{Works: true, Says: "Its metadata was read, and is signed by a key that is pinned."})
+	}
+	all, err := saml.Certificates(p.Certificates)
 	if err != nil {
 		t.Findings = append(t.Findings, oidc.Finding{Says: failure.Public(err)})
 		return t

@@ -21,6 +21,7 @@ import (
 
 	"countersign/internal/failure"
 	"countersign/internal/keyring"
+	"countersign/internal/metadata"
 	"countersign/internal/store"
 	"countersign/internal/upstream/said"
 )
@@ -82,6 +83,15 @@ type Settings struct {
 	SignIn       string `json:"sign_in,omitempty"`
 	Certificates string `json:"certificates,omitempty"`
 	Mail         string `json:"mail_attribute,omitempty"`
+	// MetadataURL is where SignIn and Certificates are read daily instead, signed by one of the
+	// certificates in MetadataPins, each whole or by its SHA-256 (SAML).
+	MetadataURL  string   `json:"metadata_url,omitempty"`
+	MetadataPins []string `json:"metadata_pins,omitempty"`
+}
+
+// Fetched is where metadata is read of an upstream, and whether that is so.
+func (u Upstream) Fetched() (metadata.Source, bool) {
+	return metadata.Source{Party: "upstream/" + u.Name, Entity: u.Issuer, URL: u.MetadataURL, Pins: u.MetadataPins, Inside: u.Inside, Authority: u.Authority}, u.Protocol == SAML && u.MetadataURL != ""
 }
 
 // Upstream is an identity provider, as kept.

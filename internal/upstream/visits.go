@@ -18,6 +18,7 @@ import (
 	kind "countersign/internal/authenticator/upstream"
 	"countersign/internal/certkey"
 	"countersign/internal/failure"
+	"countersign/internal/metadata"
 	"countersign/internal/store"
 	"countersign/internal/ticket"
 	"countersign/internal/upstream/oidc"
@@ -33,6 +34,7 @@ type Visits struct {
 	tickets   *ticket.Tickets
 	openid    *oidc.Clients
 	keys      *certkey.Keys
+	fetched   *metadata.Kept
 	publicURL *url.URL
 	now       func() time.Time
 	log       *slog.Logger
@@ -301,7 +303,7 @@ func newest(keys []string, key string) []string {
 // Try tests an upstream as it is saved.
 func (v *Visits) Try(ctx context.Context, u Upstream) oidc.Trial {
 	if u.Protocol == SAML {
-		return v.trySAML(u)
+		return v.trySAML(ctx, u)
 	}
 	return v.openid.Try(ctx, u.provider())
 }

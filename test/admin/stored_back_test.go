@@ -99,6 +99,10 @@ var wearsOn = map[string]func(v *servertest.Vault){
 	"signal_party": func(v *servertest.Vault) {
 		v.Does("stream.set-status", map[string]any{"name": "elsewhere", "status": "paused"})
 	},
+	"saml_metadata": func(v *servertest.Vault) {
+		v.Does("rollover.announce", map[string]any{"purpose": "saml"})
+		v.ReadsMetadata()
+	},
 	"offline_list": func(v *servertest.Vault) {
 		v.Does("offline.revoke", map[string]any{"host": "gate1.example.org", "login": "carl", "reason": "the paper is gone"})
 	},

@@ -54,9 +54,10 @@ var database = map[string]stored{
 	"scim_entry": {key: []string{"application", "kind", "subject"}, covered: "application kind subject payload", harmless: map[string]string{
 		"state": "what is to be is computed each time it is looked at", "due": "everybody is looked at each hour", "tries": "as due", "ended": "it counts towards a bound that the administrators of the application set for their own mistakes"},
 		removed: "who is there is found by their name", copied: "as removed", moved: "as removed", putBack: "a comparison with the application finds what differs"},
-	"scim_worker":  {key: []string{"name"}, covered: "next holder until mac", harmless: map[string]string{"name": "a row of another name is read by nobody, and everybody is looked at anew"}, removed: "everybody is looked at anew", copied: "as name", moved: "as name", putBack: "entries are read again, which changes nothing"},
-	"signing_key":  {key: []string{"id"}, unique: "name", covered: "id name algorithm payload created starts mac"},
-	"signal_party": {key: []string{"id"}, where: "kind = 'stream'", unique: "name", covered: "id kind name payload version"},
+	"scim_worker":   {key: []string{"name"}, covered: "next holder until mac", harmless: map[string]string{"name": "a row of another name is read by nobody, and everybody is looked at anew"}, removed: "everybody is looked at anew", copied: "as name", moved: "as name", putBack: "entries are read again, which changes nothing"},
+	"saml_metadata": {key: []string{"party"}, covered: "party payload version", removed: "metadata is read anew from its address", copied: "metadata of no party is removed", moved: "as copied"},
+	"signing_key":   {key: []string{"id"}, unique: "name", covered: "id name algorithm payload created starts mac"},
+	"signal_party":  {key: []string{"id"}, where: "kind = 'stream'", unique: "name", covered: "id kind name payload version"},
 	"signal_position": {key: []string{"stream"}, covered: "stream begun next acked told failing holder until mac",
 		removed: "signals are sent again, and receivers drop what they have by its name", putBack: "as removed"},
 	"oauth_grant": {key: []string{"id"}, covered: "id account client session step payload created expires ended mac",

@@ -3,11 +3,14 @@ package upstream
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"encoding/xml"
+	"fmt"
 	"html"
 	"math/big"
 	"net/http"
@@ -16,9 +19,11 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/beevik/etree"
 	"github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 
@@ -272,5 +277,112 @@ func TestASAMLKeyRollsOver(t *testing.T) {
 	partner.idp.Key, partner.idp.Certificate = old, first
 	if comes() {
 		t.Error("a key that was taken out is believed")
+	}
+}
+
+// signedBy is the metadata of the partner as it is now, signed.
+func (p *samlParty) signedBy(key *rsa.PrivateKey, certificate *x509.Certificate) string {
+	p.w.T.Helper()
+	b, err := xml.Marshal(p.idp.Metadata())
+	if err != nil {
+		p.w.T.Fatal(err)
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(b); err != nil {
+		p.w.T.Fatal(err)
+	}
+	doc.Root().CreateAttr("ID", "_metadata")
+	ctx, err := dsig.NewSigningContext(key, [][]byte{certificate.Raw})
+	if err != nil {
+		p.w.T.Fatal(err)
+	}
+	ctx.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
+	signature, err := ctx.ConstructSignature(doc.Root(), true)
+	if err != nil {
+		p.w.T.Fatal(err)
+	}
+	doc.Root().InsertChildAt(0, signature)
+	s, err := doc.WriteToString()
+	if err != nil {
+		p.w.T.Fatal(err)
+	}
+	return s
+}
+
+// The promise: where requests go and whose keys answer is read of metadata that a pinned key signed.
+// A key that rolls over in it is believed, with an alarm; metadata of a thief changes nothing.
+func TestAProvidersMetadataIsRead(t *testing.T) {
+	w, _, desk := office(t)
+	partner := newSAMLParty(w)
+	key, certificate := newPair(t)
+	thief, thiefs := newPair(t)
+	var document atomic.Value
+	document.Store(partner.signedBy(key, certificate))
+	shelf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, document.Load()) }))
+	defer shelf.Close()
+	sum := sha256.Sum256(certificate.Raw)
+	settings := partner.settings(map[string]any{"metadata_url": shelf.URL, "metadata_pins": []string{hex.EncodeToString(sum[:])}, "inside": []string{"127.0.0.1"}})
+	if err := set(desk, "partner", 0, settings); err == nil {
+		t.Error("certificates beside metadata that is read are taken")
+	}
+	delete(settings, "sign_in")
+	delete(settings, "certificates")
+	register(desk, "partner", settings)
+	if err := link(desk, "ada", "upstream-ada"); err != nil {
+		t.Fatal(err)
+	}
+	comes := func() bool {
+		t.Helper()
+		p := w.Person()
+		to, response := fetches(p)
+		brings(p, to, response)
+		return heard(p)
+	}
+	test := func() (found struct {
+		Works bool `json:"works"`
+	}) {
+		t.Helper()
+		if err := desk.Do(t.Context(), "upstream.test", map[string]any{"name": "partner"}, &found); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	p := w.Person()
+	p.Get("/sign-in")
+	p.Post("/sign-in/upstream", "upstream", "partner")
+	if !strings.Contains(p.Page, "does not answer") {
+		t.Errorf("before its metadata was read: %s", p.Page)
+	}
+	if !test().Works || w.Events("metadata.read") != 1 || !comes() {
+		t.Fatal("by its metadata nobody comes in")
+	}
+	partner.idp.Key, partner.idp.Certificate = newPair(t)
+	if comes() {
+		t.Error("a key is believed that its metadata does not name")
+	}
+	document.Store(partner.signedBy(thief, thiefs))
+	if test().Works || comes() || w.Events("alarm.metadata-refused") != 1 {
+		t.Error("metadata of a thief is believed, or raises no alarm")
+	}
+	document.Store(partner.signedBy(thief, certificate))
+	if test().Works || comes() {
+		t.Error("metadata of a thief is believed who shows the pinned certificate")
+	}
+	document.Store(partner.signedBy(key, certificate))
+	test() // which says that it publishes a key it has not signed with
+	if !comes() || w.Events("alarm.metadata-key") != 1 || w.Events("alarm.upstream-key") != 1 {
+		t.Errorf("the key does not roll over: %d and %d alarms", w.Events("alarm.metadata-key"), w.Events("alarm.upstream-key"))
+	}
+	// Another pin makes what was read nothing.
+	sum = sha256.Sum256(thiefs.Raw)
+	settings["metadata_pins"] = []string{hex.EncodeToString(sum[:])}
+	if err := set(desk, "partner", versionOf(desk), settings); err != nil {
+		t.Fatal(err)
+	}
+	p = w.Person()
+	p.Get("/sign-in")
+	p.Post("/sign-in/upstream", "upstream", "partner")
+	if !strings.Contains(p.Page, "does not answer") {
+		t.Errorf("what was read under another pin counts: %s", p.Page)
 	}
 }

@@ -261,14 +261,14 @@ func (d *signOuts) post(ctx context.Context, to *party, b []byte) ([]byte, error
 }
 
 // checkSOAP says what is wrong with where an application is told by SOAP.
-func (s *Settings) checkSOAP(keys int) error {
+func (s *Settings) checkSOAP(keyed bool) error {
 	if _, err := outside.List(s.Inside); err != nil || len(s.Inside) > 20 {
 		return invalid("The setting inside lists up to 20 networks, addresses and host names.")
 	}
 	if s.LogoutSOAP == "" {
 		return nil
 	}
-	if keys == 0 {
+	if !keyed {
 		return invalid("Single logout needs the certificate that the application signs with: an unsigned answer is not believed.")
 	}
 	if err := address(s.LogoutSOAP); err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/certkey"
+	"countersign/internal/failure"
+	"countersign/internal/metadata"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol"
 )
@@ -17,8 +19,8 @@ func Description() protocol.Description {
 	return protocol.Description{
 		Name: Protocol, Way: "by SAML", Document: "saml.md", Plays: prompt.Browser,
 		CheckSettings: CheckSettings, Clash: Clash, Keys: []certkey.Purpose{keys}, Form: form(), Guides: guides(),
-		Test: func(_ context.Context, t protocol.Trial) []protocol.Finding {
-			return t.Overheard(t.Place.Public.JoinPath(signInPath).String())
+		Test: func(ctx context.Context, t protocol.Trial) []protocol.Finding {
+			return append(tryMetadata(ctx, t), t.Overheard(t.Place.Public.JoinPath(signInPath).String())...)
 		},
 		Start: start, Begin: begin,
 		Open: func(p protocol.Parts) (protocol.Service, error) {
@@ -28,6 +30,22 @@ func Description() protocol.Description {
 		},
 		Exposure: exposure,
 	}
+}
+
+// tryMetadata reads the metadata of an application from its address now, and keeps nothing.
+func tryMetadata(ctx context.Context, t protocol.Trial) []protocol.Finding {
+	from, is := Fetched(t.Application)
+	if !is {
+		return nil
+	}
+	d, err := metadata.Fetch(ctx, from, t.Now)
+	if err == nil {
+		_, err = readBeside(t.Application.Settings, d.Covered)
+	}
+	if err != nil {
+		return []protocol.Finding{protocol.Wrong("Its metadata cannot be used: %s", failure.Public(err))}
+	}
+	return []protocol.Finding{protocol.Works("Its metadata can be read, and is signed by a key that is pinned.")}
 }
 
 // start is where people begin: at a page of the application's own.
@@ -52,6 +70,9 @@ func exposure(app application.Application) (protocol.Exposure, error) {
 	if err != nil {
 		return out, err
 	}
+	if p.settings.MetadataURL != "" {
+		out.Caveats = append(out.Caveats, "where assertions go, and by which keys requests are known, is what its metadata at "+p.settings.MetadataURL+" says, signed by a pinned key")
+	}
 	for _, c := range p.settings.Consumers {
 		out.Entrances = append(out.Entrances, c.URL)
 		if strings.HasPrefix(c.URL, "http:") {
@@ -75,6 +96,8 @@ func form() []protocol.Group {
 	return []protocol.Group{
 		{Fields: []protocol.Field{
 			{Name: "metadata", Label: "Metadata of the application", Kind: protocol.Lines, Rows: 6, Help: "Paste its XML here, and leave the entity ID, the addresses and the certificates below empty."},
+			{Name: "metadata_url", Label: "Or the address of its metadata", Help: "It is read daily, and must be signed. Give its entity ID and a pin beside it."},
+			{Name: "metadata_pins", Label: "Who signs the metadata", Kind: protocol.Lines, Rows: 3, Help: "The SHA-256 of the certificate that signs it, one on each line; or that certificate in PEM."},
 			{Name: "entity_id", Label: "Entity ID", Help: "What the application calls itself by, such as https://app.example.org/saml/metadata."},
 		}},
 		{Legend: "Where responses go", List: "consumers", Row: "consumer", Add: "Add an address", Help: "The application's assertion consumer service. The first is the usual one; assertions go to no other address.",
@@ -102,7 +125,7 @@ func form() []protocol.Group {
 			{Name: "hours", Label: "Hours that its own session may last", Kind: protocol.Number, Help: "1 to 24; 8 where it is empty."},
 			{Name: "logout", Label: "Where it is told of a sign-out", Help: "Its single logout service; it needs the certificate above."},
 			{Name: "logout_soap", Label: "Where it is told without a browser", Help: "Its single logout service by SOAP: so it learns also of sessions that an administrator ends."},
-			{Name: "inside", Label: "Addresses inside", Kind: protocol.Words, Help: "Networks, addresses and host names inside your network to which that address may lead."},
+			{Name: "inside", Label: "Addresses inside", Kind: protocol.Words, Help: "Networks, addresses and host names inside your network to which that address, and that of the metadata, may lead."},
 			{Name: "logout_binding", Label: "Told by", Choices: []protocol.Choice{{Value: "", Text: "A form (HTTP-POST)"}, {Value: redirect, Text: "An address (HTTP-Redirect)"}}},
 		}},
 	}

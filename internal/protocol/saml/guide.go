@@ -43,6 +43,9 @@ func factsOf(app application.Application, at protocol.Place) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
+	if len(p.settings.Consumers) == 0 { // they are in metadata that is read from an address
+		return facts{}, failure.New(failure.Invalid, "Its addresses are read from its own metadata. Give the application ours, %s, and it has what it asks for.", at.Public.JoinPath(metadataPath))
+	}
 	first := p.settings.Consumers[0].URL
 	u, err := url.Parse(first)
 	odd := func(s string) bool { return strings.Trim(s, plain) != "" }

@@ -6,12 +6,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/application"
+	"countersign/internal/failure"
+	"countersign/internal/metadata"
 	"countersign/internal/protocol"
 )
 
 // parties finds applications by their entity IDs.
 type parties struct {
 	applications protocol.Applications
+	metadata     *metadata.Kept
 	now          func() time.Time
 	cache        atomic.Pointer[known]
 }
@@ -40,8 +44,11 @@ func (p *parties) current(ctx context.Context) (*known, error) {
 	}
 	k := &known{changed: changed, made: now, byEntity: map[string]*party{}, byName: map[string]*party{}}
 	for _, a := range all {
-		one, err := read(a.Settings)
+		one, err := p.read(ctx, a)
 		if err != nil {
+			return nil, err
+		}
+		if one.settings.Entity == "" {
 			continue // settings that cannot be read let nobody in
 		}
 		one.app, one.title = a.Name, a.Title
@@ -56,16 +63,46 @@ func (p *parties) current(ctx context.Context) (*known, error) {
 	return k, nil
 }
 
+// read reads an application, with what its metadata says where that is read from an address. The zero
+// party is one whose settings cannot be read.
+func (p *parties) read(ctx context.Context, a application.Application) (party, error) {
+	one, err := read(a.Settings)
+	if err != nil {
+		return party{}, nil //nolint:nilerr // whoever saves it is told
+	}
+	from, is := one.settings.fetched(a.Name)
+	if !is {
+		return one, nil
+	}
+	fetched, err := p.metadata.Of(ctx, from)
+	switch {
+	case failure.ClassOf(err) == failure.Unavailable:
+		return one, nil
+	case err != nil:
+		return party{}, err
+	}
+	if whole, err := readBeside(a.Settings, fetched.Covered); err == nil {
+		return whole, nil
+	}
+	return one, nil // what is read of it cannot be used, and is the same as nothing
+}
+
+var errUnread = failure.Refuse("metadata-unread", "The metadata of this application could not be read from its address, or has expired. Whoever administers it finds the reason by Test it now.")
+
 // of is the party of an entity ID; nil where there is none.
 func (p *parties) of(ctx context.Context, entity string) (*party, error) {
 	k, err := p.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return k.byEntity[entity], nil
+	one := k.byEntity[entity]
+	if one != nil && one.unread {
+		return nil, errUnread
+	}
+	return one, nil
 }
 
-// named is the party of an application's name; nil where there is none.
+// named is the party of an application's name; nil where there is none, or its metadata is not known.
 func (p *parties) named(ctx context.Context, app string) (*party, error) {
 	k, err := p.current(ctx)
 	if err != nil {
@@ -73,6 +110,9 @@ func (p *parties) named(ctx context.Context, app string) (*party, error) {
 	}
 	one := k.byName[app]
 	if one == nil || k.byEntity[one.settings.Entity] != one {
+		return nil, nil
+	}
+	if one.unread {
 		return nil, nil
 	}
 	return one, nil

@@ -40,7 +40,7 @@ type provider struct {
 
 func newProvider(p protocol.Parts) *provider {
 	return &provider{engine: p.Engine, continuations: p.Continuations, participants: p.Participants, endings: p.Endings, requests: p.Requests, keys: p.CertKeys,
-		parties: &parties{applications: p.Applications, now: p.Now}, method: p.Method, pages: p.Pages, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
+		parties: &parties{applications: p.Applications, metadata: p.Metadata, now: p.Now}, method: p.Method, pages: p.Pages, clients: p.Clients, public: p.PublicURL, now: p.Now, log: p.Log, ears: p.Ears}
 }
 
 // The addresses.

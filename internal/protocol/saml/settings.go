@@ -22,6 +22,7 @@ import (
 
 	"countersign/internal/application"
 	"countersign/internal/failure"
+	"countersign/internal/metadata"
 	"countersign/internal/protocol/saml/message"
 )
 
@@ -33,6 +34,11 @@ type Settings struct {
 	// Metadata is its metadata as a text, in lines. What the settings below do not say of its
 	// entity ID, addresses and certificates is taken from it.
 	Metadata []string `json:"metadata,omitempty"`
+	// MetadataURL is where its metadata is read daily, signed by one of the certificates in
+	// MetadataPins, each whole or by its SHA-256. What the settings below do not say is taken from it,
+	// but for the entity ID. Inside lists where it may lead inside the network.
+	MetadataURL  string   `json:"metadata_url,omitempty"`
+	MetadataPins []string `json:"metadata_pins,omitempty"`
 	// Entity is its entity ID: what it calls itself by.
 	Entity string `json:"entity_id,omitempty"`
 	// Consumers are its assertion consumer services, which take responses by POST, the first
@@ -122,6 +128,8 @@ type party struct {
 	settings     Settings
 	certificates []*x509.Certificate
 	encryption   *x509.Certificate
+	// unread says that its metadata is to be read from an address, and was not, or is over.
+	unread bool
 }
 
 func invalid(format string, args ...any) error {
@@ -134,20 +142,28 @@ func CheckSettings(raw json.RawMessage) error {
 	return err
 }
 
-// read reads settings of which all is right.
-func read(raw json.RawMessage) (party, error) {
+// read reads settings of which all is right. Where metadata is read from an address, what that says
+// is not looked at.
+func read(raw json.RawMessage) (party, error) { return readBeside(raw, nil) }
+
+// readBeside reads settings beside what was read from the address that they name; nil is not yet.
+func readBeside(raw json.RawMessage, fetched []byte) (party, error) {
 	var p party
 	if err := application.ReadSettings(raw, &p.settings); err != nil {
 		return p, err
 	}
 	s := &p.settings
-	if err := s.fill(); err != nil {
+	if err := s.checkFetched(); err != nil {
 		return p, err
 	}
+	if err := s.fill(fetched); err != nil {
+		return p, err
+	}
+	p.unread = s.MetadataURL != "" && fetched == nil
 	if s.Entity == "" || len(s.Entity) > 1024 || strings.TrimSpace(s.Entity) != s.Entity || strings.ContainsAny(s.Entity, " \t\r\n") {
 		return p, invalid("The entity ID is a text of 1 to 1024 characters without spaces, as the application's metadata has it.")
 	}
-	if err := s.checkConsumers(); err != nil {
+	if err := s.checkConsumers(); err != nil && (!p.unread || len(s.Consumers) > 0) {
 		return p, err
 	}
 	if err := s.checkWords(); err != nil {
@@ -167,21 +183,55 @@ func read(raw json.RawMessage) (party, error) {
 		}
 		p.encryption = encryption[0]
 	}
-	if err := s.checkSOAP(len(p.certificates)); err != nil {
+	keyed := len(p.certificates) > 0 || p.unread
+	if err := s.checkSOAP(keyed); err != nil {
 		return p, err
 	}
-	return p, s.checkLogout(p.certificates)
+	return p, s.checkLogout(keyed)
+}
+
+// fetched is where metadata is read of an application, and whether that is so.
+func (s *Settings) fetched(app string) (metadata.Source, bool) {
+	return metadata.Source{Party: "application/" + app, Entity: s.Entity, URL: s.MetadataURL, Pins: s.MetadataPins, Inside: s.Inside}, s.MetadataURL != ""
+}
+
+// Fetched is where metadata is read of an application, and whether that is so.
+func Fetched(app application.Application) (metadata.Source, bool) {
+	p, err := read(app.Settings)
+	if err != nil {
+		return metadata.Source{}, false
+	}
+	return p.settings.fetched(app.Name)
+}
+
+// checkFetched says what is wrong with where metadata is read.
+func (s *Settings) checkFetched() error {
+	from, is := s.fetched("")
+	switch {
+	case !is && len(s.MetadataPins) > 0:
+		return invalid("Pins are for metadata that is read from an address: name it in metadata_url.")
+	case !is:
+		return nil
+	case strings.TrimSpace(strings.Join(s.Metadata, "")) != "":
+		return invalid("Metadata is pasted, or read from an address; not both.")
+	case s.Entity == "":
+		return invalid("Beside the address of metadata, say the entity ID: metadata of another one is refused.")
+	}
+	return from.Check()
 }
 
 // fill takes from metadata what the settings do not say. Assertions are encrypted only where
 // the settings say so: most metadata offers a certificate for it, whether the application can
 // read them or not.
-func (s *Settings) fill() error {
-	text := strings.TrimSpace(strings.Join(s.Metadata, "\n"))
-	if text == "" {
+func (s *Settings) fill(fetched []byte) error {
+	text := []byte(strings.TrimSpace(strings.Join(s.Metadata, "\n")))
+	if fetched != nil {
+		text = fetched
+	}
+	if len(text) == 0 {
 		return nil
 	}
-	m, err := message.ReadParty([]byte(text))
+	m, err := message.ReadParty(text)
 	if err != nil {
 		return err
 	}
@@ -280,14 +330,14 @@ func (a Attribute) as() string {
 	return usual[a.What][0]
 }
 
-func (s *Settings) checkLogout(certificates []*x509.Certificate) error {
+func (s *Settings) checkLogout(keyed bool) error {
 	if s.LogoutBinding != "" && s.LogoutBinding != redirect && s.LogoutBinding != post {
 		return invalid("%q is not how an application is told that a session ended; use %s or %s.", s.LogoutBinding, redirect, post)
 	}
 	if s.Logout == "" {
 		return nil
 	}
-	if len(certificates) == 0 {
+	if !keyed {
 		return invalid("Single logout needs the certificate that the application signs with: an unsigned request to sign out is not taken.")
 	}
 	return address(s.Logout)

@@ -12,6 +12,7 @@ const malformed = "malformed"
 // mends says of each refusal that an administrator can mend what is wrong and what to do.
 var mends = map[string]string{
 	"unknown-entity":  "A request came by an entity ID that no application has; compare the entity ID of the settings with the application's metadata.",
+	"metadata-unread": "A request came of an application whose metadata could not be read from its address, or has expired; Test it now says why.",
 	"unsigned":        "A request was not signed; have the application sign its requests, or allow unsigned ones in its settings.",
 	"wrong-signature": "A request was signed by a key that is not registered; add the certificate that the application signs with to its settings.",
 	"weak-signature":  "A request was signed with SHA-1 or another algorithm that is not believed; have the application sign with RSA and SHA-256.",

@@ -210,3 +210,17 @@ func Certificates(text string) ([]*x509.Certificate, error) {
 	}
 	return out, nil
 }
+
+// PEM writes certificates in base64, as metadata has them, in PEM. What is no base64 is left in, so
+// that [Certificates] refuses it.
+func PEM(lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		der, err := base64.StdEncoding.DecodeString(line)
+		if err != nil {
+			der = []byte(line)
+		}
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	return b.String()
+}

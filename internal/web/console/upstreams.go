@@ -165,7 +165,7 @@ func formOf(u upstream.Shown) *form {
 		yes = "yes"
 	}
 	return filled("base", strconv.FormatInt(u.Version, 10), "protocol", u.Protocol, "title", u.Title, "issuer", u.Issuer, "client_id", u.Client, "client_secret", u.Secret,
-		"sign_in", u.SignIn, "certificates", u.Certificates, "mail_attribute", u.Mail, "domains", strings.Join(u.Domains, "\n"), "link", u.Link, "trust", string(u.Trust), "classes", strings.Join(u.Classes, "\n"),
+		"sign_in", u.SignIn, "certificates", u.Certificates, "mail_attribute", u.Mail, "metadata_url", u.MetadataURL, "metadata_pins", strings.Join(u.MetadataPins, "\n"), "domains", strings.Join(u.Domains, "\n"), "link", u.Link, "trust", string(u.Trust), "classes", strings.Join(u.Classes, "\n"),
 		"max_age", strconv.Itoa(u.MaxAge), "inside", strings.Join(u.Inside, "\n"), "ca", u.Authority, "algorithms", strings.Join(u.Algorithms, "\n"), "state", state, "pinned", yes)
 }
 
@@ -182,6 +182,7 @@ func settingsOf(f *form) json.RawMessage {
 	}
 	if f.text("protocol") == "saml" {
 		s["sign_in"], s["certificates"], s["mail_attribute"] = f.text("sign_in"), f.text("certificates"), f.text("mail_attribute")
+		s["metadata_url"], s["metadata_pins"] = f.text("metadata_url"), f.lines("metadata_pins")
 	} else {
 		s["client_id"], s["client_secret"], s["algorithms"], s["pinned_keys"] = f.text("client_id"), f.text("client_secret"), f.lines("algorithms"), f.text("pinned") == "yes"
 	}

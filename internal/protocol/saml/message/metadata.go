@@ -89,19 +89,30 @@ type Service struct {
 }
 
 // ReadParty reads the metadata of one application. Its signature is not looked at: whoever
-// pastes it vouches for it.
+// pastes it vouches for it, or [ReadSigned] looked at it before.
 func ReadParty(b []byte) (Party, error) {
-	var p Party
 	root, err := parse(b)
 	if err != nil {
-		return p, err
+		return Party{}, err
 	}
+	if err := oneEntity(root); err != nil {
+		return Party{}, err
+	}
+	return partyOf(root)
+}
+
+func oneEntity(root *etree.Element) error {
 	if !is(root, nsMetadata, "EntityDescriptor") {
-		return p, malformed("The metadata is not that of one entity (EntityDescriptor).")
+		return malformed("The metadata is not that of one entity (EntityDescriptor).")
 	}
-	if p.Entity = attribute(root, "entityID"); p.Entity == "" {
-		return p, malformed("The metadata has no entity ID.")
+	if attribute(root, "entityID") == "" {
+		return malformed("The metadata has no entity ID.")
 	}
+	return nil
+}
+
+func partyOf(root *etree.Element) (Party, error) {
+	p := Party{Entity: attribute(root, "entityID")}
 	sp, err := child(root, nsMetadata, "SPSSODescriptor")
 	if err != nil || sp == nil {
 		return p, malformed("The metadata is not that of an application (SPSSODescriptor).")
@@ -121,7 +132,8 @@ func ReadParty(b []byte) (Party, error) {
 			p.Logout, p.Binding = at, binding
 		}
 	}
-	return p, p.readKeys(sp)
+	p.Signing, p.Encryption, err = readKeys(sp)
+	return p, err
 }
 
 func (p *Party) readConsumers(sp *etree.Element) error {
@@ -154,26 +166,27 @@ func (p *Party) readConsumers(sp *etree.Element) error {
 	return nil
 }
 
-func (p *Party) readKeys(sp *etree.Element) error {
-	for _, el := range children(sp, nsMetadata, "KeyDescriptor") {
+// readKeys are the certificates of a role, in base64.
+func readKeys(role *etree.Element) (signing, encryption []string, err error) {
+	for _, el := range children(role, nsMetadata, "KeyDescriptor") {
 		use := attribute(el, "use")
 		for _, info := range children(el, nsSignature, "KeyInfo") {
 			for _, data := range children(info, nsSignature, "X509Data") {
 				for _, c := range children(data, nsSignature, "X509Certificate") {
 					t, err := text(c)
 					if err != nil {
-						return err
+						return nil, nil, err
 					}
 					t = strings.Join(strings.Fields(t), "")
 					if use != "encryption" {
-						p.Signing = append(p.Signing, t)
+						signing = append(signing, t)
 					}
 					if use != "signing" {
-						p.Encryption = append(p.Encryption, t)
+						encryption = append(encryption, t)
 					}
 				}
 			}
 		}
 	}
-	return nil
+	return signing, encryption, nil
 }
