@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	"countersign/deploy/examples"
 	"countersign/internal/application"
 	"countersign/internal/failure"
 	"countersign/internal/protocol"
@@ -17,6 +18,9 @@ func guides() []protocol.Guide {
 		guide("oauth2-proxy", "oauth2-proxy", "/etc/oauth2-proxy/ID.cfg", oauth2Proxy),
 		guide("gitea", "Gitea", "a shell of the user git", gitea),
 		guide("grafana", "Grafana", "/etc/grafana/grafana.ini", grafana),
+		guide("kubernetes", "Kubernetes (kube-apiserver)", "/etc/kubernetes/authentication.yaml", kubernetes),
+		guide("cloud", "A cloud's role, by web identity", "trust-policy.json", cloud),
+		{Name: "dovecot", Title: "Dovecot, which asks about tokens", Document: "mailboxes.md", Write: dovecot},
 	}
 }
 
@@ -45,6 +49,9 @@ func factsOf(app application.Application, at protocol.Place) (facts, error) {
 		return facts{}, err
 	}
 	if len(s.Redirects) == 0 {
+		if len(s.Introspects) > 0 {
+			return facts{}, failure.New(failure.Invalid, "The application asks about tokens and signs nobody in, so that it needs no such lines: choose dovecot, or read docs/oidc.md.")
+		}
 		return facts{}, failure.New(failure.Invalid, "The application has no redirect URI yet.")
 	}
 	redirect := s.Redirects[0]
@@ -93,4 +100,36 @@ func grafana(f facts) string {
 		"# The redirect URI that Grafana uses ends with /login/generic_oauth.",
 		"[server]", "root_url = "+f.site+"/", "[auth.generic_oauth]", "enabled = true", "name = Countersign", "client_id = "+f.client, "client_secret = "+secretWord,
 		"scopes = openid profile email groups", "use_pkce = true", "auth_url = "+f.issuer+authorizePath, "token_url = "+f.issuer+tokenPath, "api_url = "+f.issuer+userinfoPath, "login_attribute_path = preferred_username")
+}
+
+func kubernetes(f facts) string {
+	return lines("# kube-apiserver takes ID tokens of Countersign: --authentication-config names this file. Whoever shows less than two factors is nobody.",
+		"apiVersion: apiserver.config.k8s.io/v1", "kind: AuthenticationConfiguration", "jwt:", "  - issuer:", "      url: "+f.issuer, "      audiences: ["+f.client+"]",
+		"    claimMappings:", "      username:", "        claim: preferred_username", `        prefix: "countersign:"`, "      groups:", "        claim: groups", `        prefix: "countersign:"`,
+		"    claimValidationRules:", `      - expression: claims.acr in ["urn:countersign:aal2", "phr", "phrh"]`, "        message: sign in with two factors")
+}
+
+// cloud is JSON, which has no comments.
+func cloud(f facts) string {
+	host := strings.TrimPrefix(strings.TrimPrefix(f.issuer, "https://"), "http://")
+	return lines(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",`,
+		`  "Principal": {"Federated": "arn:aws:iam::000000000000:oidc-provider/`+host+`"},`,
+		`  "Condition": {"StringEquals": {"`+host+`:aud": "`+f.client+`"}, "ForAnyValue:StringEquals": {"`+host+`:amr": ["mfa"]}}}]}`)
+}
+
+// dovecot is for the application by which a mail server asks about tokens: it signs nobody in, and
+// has no redirect URI.
+func dovecot(app application.Application, at protocol.Place) ([]protocol.Ready, error) {
+	s, err := parse(app.Settings)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Introspects) == 0 || !clientIDForm.MatchString(s.ClientID) {
+		return nil, failure.New(failure.Invalid, "The application does not ask about tokens: name in introspects whose it may ask about (docs/mailboxes.md).")
+	}
+	about := []string{"/etc/dovecot/countersign-mail.conf.ext: mode 600, owner root. dovecot.conf names it as the args of a passdb of the driver oauth2.",
+		"Write the client secret that you set where " + secretWord + " stands; / is %2F there, + is %2B, and = is %3D."}
+	scheme, host, _ := strings.Cut(issuerAt(at), "://")
+	text, err := protocol.Fill(examples.Files, "dovecot-mail.conf", about, "https://mail:THE-MAIL-SECRET@login.example.org", scheme+"://"+s.ClientID+":"+secretWord+"@"+host)
+	return []protocol.Ready{{Path: "/etc/dovecot/countersign-mail.conf.ext", Text: text}}, err
 }
