@@ -13,6 +13,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
 	"sync"
 
 	"github.com/go-jose/go-jose/v4"
@@ -20,29 +22,36 @@ import (
 	"countersign/internal/signingkey"
 )
 
-// Signers sign what this installation states. One is made for each key and type, and kept. The
-// zero value is ready, and it is safe for concurrent use.
+// Signers sign what this installation states. The header of each key and type is encoded once, and
+// kept. The zero value is ready, and it is safe for concurrent use.
 type Signers struct {
-	mu   sync.Mutex
-	made map[string]jose.Signer
+	mu      sync.Mutex
+	headers map[header]string
 }
 
-func (s *Signers) of(k signingkey.Key, typ string) (jose.Signer, error) {
+// header is what the header of a statement of ours says (RFC 7515 section 4.1).
+type header struct {
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"`
+	Type      string `json:"typ"`
+}
+
+// of encodes a header.
+func (s *Signers) of(h header) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := k.ID + " " + typ
-	if made, ok := s.made[name]; ok {
+	if made, ok := s.headers[h]; ok {
 		return made, nil
 	}
-	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.Algorithm), Key: jose.JSONWebKey{Key: k.Private, KeyID: k.ID}}
-	made, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	plain, err := json.Marshal(h)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if s.made == nil || len(s.made) > 100 {
-		s.made = map[string]jose.Signer{}
+	if s.headers == nil || len(s.headers) > 100 {
+		s.headers = map[header]string{}
 	}
-	s.made[name] = made
+	made := base64.RawURLEncoding.EncodeToString(plain)
+	s.headers[h] = made
 	return made, nil
 }
 
@@ -53,15 +62,11 @@ func (s *Signers) Sign(ctx context.Context, keys *signingkey.Keys, algorithm, ty
 	if err != nil {
 		return "", err
 	}
-	signer, err := s.of(key, typ)
+	h, err := s.of(header{key.Algorithm, key.ID, typ})
 	if err != nil {
 		return "", err
 	}
-	signed, err := signer.Sign(statement)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	return compact(key, h, statement)
 }
 
 // KeyAlgorithms are those by which the key of somebody else may sign; nil is a key that is not taken. It is
