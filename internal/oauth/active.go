@@ -17,8 +17,11 @@ const referenceMark = "(client) "
 // Reference is how a grant is handed to the engine in the place of a session's secret. It stays
 // in this process: whoever had it would have what the client has.
 func (gs *Grants) Reference(g *Given) string {
-	mac := gs.keys.MAC(keyring.OAuth, referenceFields(g.ID))
-	return referenceMark + number(g.ID) + " " + base64.RawURLEncoding.EncodeToString(mac)
+	if g.reference == "" {
+		mac := gs.keys.MAC(keyring.OAuth, referenceFields(g.ID))
+		g.reference = referenceMark + number(g.ID) + " " + base64.RawURLEncoding.EncodeToString(mac)
+	}
+	return g.reference
 }
 
 func referenceFields(id []byte) *keyring.Fields {

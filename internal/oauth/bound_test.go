@@ -16,6 +16,10 @@ import (
 	"countersign/internal/store/storetest"
 )
 
+// trusted lets the time pass for which this server trusts what it read last: who writes to the
+// database itself is noticed after it.
+func (r *rig) trusted() { r.now = r.now.Add(trust) }
+
 // nothing demands that none of these opens anything, and that nothing is consented to.
 func (r *rig) nothing(t *testing.T, g *Given, code string, tokens Tokens) {
 	t.Helper()
@@ -70,6 +74,7 @@ func TestAStepIsNotTakenBack(t *testing.T) {
 	unused := attacker.Copy(table, "id = $1", g.ID)
 	_, tokens := r.issues(t, "ada", code)
 	attacker.PutBack(unused, "id")
+	r.trusted()
 	r.nothing(t, g, code, tokens)
 	storetest.OneAlarm(t, r.DB, table, store.Returned)
 }
@@ -95,6 +100,7 @@ func TestRowsThatWereAltered(t *testing.T) {
 			g, tokens := r.issues(t, "ada", code)
 			r.begins(t, "bob", Spec{})
 			storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set "+set+" where id = $1", g.ID)
+			r.trusted()
 			r.nothing(t, g, code, tokens)
 			must(t, r.Inspect(t.Context()))
 			storetest.OneAlarm(t, r.DB, table, store.Altered)
@@ -104,6 +110,7 @@ func TestRowsThatWereAltered(t *testing.T) {
 	code := r.begins(t, "ada", Spec{})
 	g, tokens := r.issues(t, "ada", code)
 	storetest.NewAttacker(t, r.dsn).Do("delete from oauth_grant where id = $1", g.ID)
+	r.trusted()
 	r.nothing(t, g, code, tokens)
 }
 
@@ -118,6 +125,7 @@ func TestARowSaysThatItIsOver(t *testing.T) {
 	over.ended = r.now.Truncate(time.Microsecond)
 	over.mac = r.Keys.MAC(keyring.OAuth, over.fields())
 	storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set ended = $2, mac = $3 where id = $1", g.ID, store.Unix(over.ended), over.mac)
+	r.trusted()
 	r.nothing(t, g, code, tokens)
 	storetest.Quiet(t, r.DB)
 }
@@ -231,5 +239,51 @@ func TestRefusalsOfTokensAreRecorded(t *testing.T) {
 	must(t, r.Refused(ctx, tokens.Access[len(AccessMark):], "code", netip.Addr{}, "unknown-token"))
 	if n := told(); n != 4 {
 		t.Errorf("what nobody was given is recorded: %d", n)
+	}
+}
+
+// An access token is answered by what was read last, and who ends what it is of is heard at once: here,
+// and by a server that has read it before.
+func TestAnEndIsHeardAtOnce(t *testing.T) {
+	for name, end := range map[string]func(r *rig, g *Given) error{
+		"ended": func(r *rig, g *Given) error { return r.End(t.Context(), audit.System("test"), g, "test") },
+		"its account removed": func(r *rig, g *Given) error {
+			return storetest.Try(t, r.DB, func(tx *store.Tx) error { return r.Forget(t.Context(), tx, g.Account) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, ctx := setUp(t), t.Context()
+			_, tokens := r.issues(t, "ada", r.begins(t, "ada", Spec{}))
+			other := New(Parts{DB: r.DB, Keys: r.Keys, Sessions: r.Sessions, Now: func() time.Time { return r.now }})
+			a, err := other.ByAccess(ctx, tokens.Access)
+			must(t, err)
+			storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set client = 'wiki' where id = $1", a.Given.ID)
+			for _, gs := range []*Grants{r.Grants, other} {
+				if again, err := gs.ByAccess(ctx, tokens.Access); err != nil || again.Given.Client != signin.Self {
+					t.Errorf("within the trust: %v", err) // what is asked is the memory, and it says what was given
+				}
+			}
+			storetest.NewAttacker(t, r.dsn).Do("update oauth_grant set client = $2 where id = $1", a.Given.ID, a.Given.Client)
+			must(t, end(r, a.Given))
+			for _, gs := range []*Grants{r.Grants, other} {
+				if _, err := gs.ByAccess(ctx, tokens.Access); !gone(err) {
+					t.Errorf("it is good after the end: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// What a grant is remembered as is over with it: the time of the token, and of the row.
+func TestWhatIsRememberedExpires(t *testing.T) {
+	r := setUp(t)
+	code := r.begins(t, "ada", Spec{Lasts: 20 * time.Second})
+	_, tokens := r.issues(t, "ada", code)
+	if _, err := r.ByAccess(t.Context(), tokens.Access); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(21 * time.Second)
+	if _, err := r.ByAccess(t.Context(), tokens.Access); !gone(err) {
+		t.Errorf("the row is over and its token good: %v", err)
 	}
 }

@@ -53,16 +53,21 @@ func (gs *Grants) Begin(ctx context.Context, by signin.Grant, s Spec) (string, e
 		return "", err
 	}
 	var code string
+	var given *Given
+	place := gs.db.Feed().Place()
 	err = gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
 		g, issued, err := s.beginTx(ctx, tx, gs, by, until)
 		if err != nil {
 			return err
 		}
-		code = issued
+		code, given = issued, g
 		en := g.logged("client.authorized", audit.OK, "")
 		en.Detail["scopes"] = strings.Join(s.Scopes, " ")
 		return tx.Record(en)
 	})
+	if err == nil {
+		gs.known.keep(place, given)
+	}
 	return code, err
 }
 
@@ -139,7 +144,7 @@ func (gs *Grants) named(ctx context.Context, kind, token string) (claim, *Given,
 	if err != nil {
 		return claim{}, nil, err
 	}
-	g, err := gs.read(ctx, gs.db, c.id)
+	g, err := gs.readNow(ctx, c.id)
 	return c, g, err
 }
 
@@ -162,7 +167,7 @@ func (gs *Grants) ByAccess(ctx context.Context, token string) (Access, error) {
 	if !gs.now().Before(c.until) {
 		return Access{}, over
 	}
-	g, err := gs.read(ctx, gs.db, c.id)
+	g, err := gs.standing(ctx, c.id)
 	if err != nil {
 		return Access{}, err
 	}
@@ -201,6 +206,7 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 	}
 	tokens := gs.tokens(&now, t)
 	done := t.beside(tokens.Access)
+	place := gs.db.Feed().Place()
 	err := gs.db.Change(ctx, by.Actor(), func(tx *store.Tx) error {
 		n, err := tx.Exec(ctx, `update oauth_grant set step = $3, payload = $4, mac = $5 where id = $1 and mac = $2`, now.ID, was.mac, now.step, now.sealed, now.mac)
 		if err != nil {
@@ -212,6 +218,9 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 		tx.End(table, sealName(was), was.Expires)
 		return tx.Record(now.logged(event, audit.OK, ""))
 	})
+	if err == nil {
+		gs.known.keep(place, &now)
+	}
 	if failed := done(); err == nil {
 		err = failed
 	}

@@ -17,7 +17,8 @@
 // the sign-in on, so that neither a restart nor a time that runs out loses it.
 //
 // Where things are: oauth.go what a row says, seal.go how rows and tokens are bound,
-// issue.go codes and tokens, active.go what the engine reads, consented.go what somebody has
+// issue.go codes and tokens, known.go
+// rows that are remembered, active.go what the engine reads, consented.go what somebody has
 // allowed before, connected.go what stands, device.go devices that wait to be let in, end.go how a
 // family ends, refused.go tokens that were brought where they open nothing, told.go which clients
 // are to be told of the end of a session, logouts.go how they are, used.go what clients sign and may
@@ -74,11 +75,12 @@ type Grants struct {
 	now      func() time.Time
 	waiting  *logoutRows
 	refused  refusals
+	known    *known
 }
 
 // New makes Grants.
 func New(p Parts) *Grants {
-	return &Grants{db: p.DB, keys: p.Keys, wrap: wrapper{p.Keys}, sessions: p.Sessions, tell: p.Tell, now: p.Now, waiting: &logoutRows{p.DB, p.Keys, p.Now}}
+	return &Grants{db: p.DB, keys: p.Keys, wrap: wrapper{p.Keys}, sessions: p.Sessions, tell: p.Tell, now: p.Now, waiting: &logoutRows{p.DB, p.Keys, p.Now}, known: &known{feed: p.DB.Feed(), now: p.Now}}
 }
 
 const table = "oauth_grant"
@@ -151,6 +153,8 @@ type Given struct {
 	ended  time.Time
 	sealed []byte
 	mac    []byte
+	// reference is what [Grants.Reference] has made of it, or empty.
+	reference string
 	// again says that it was found by the refresh token before the one that stands.
 	again bool
 }

@@ -60,6 +60,9 @@ func (gs *Grants) scan(from interface{ Scan(...any) error }) (*Given, error) {
 	}
 	g.Account = assurance.AccountID(account)
 	g.Created, g.Expires, g.ended = store.Time(created), store.Time(expires), store.Time(ended)
+	if gs.known.opened(g) {
+		return g, nil
+	}
 	if !gs.keys.VerifyMAC(keyring.OAuth, g.fields(), g.mac) || !gs.open(g) {
 		gs.report(g, store.Altered)
 		return g, errAltered
@@ -104,6 +107,24 @@ func (gs *Grants) read(ctx context.Context, from store.Reader, id []byte) (*Give
 		return nil, over
 	}
 	return g, nil
+}
+
+// standing is read for an access token: the row as it was left within [trust] does as well.
+func (gs *Grants) standing(ctx context.Context, id []byte) (*Given, error) {
+	if g, ok := gs.known.fresh(id); ok && !gs.returned(&g) {
+		return &g, nil
+	}
+	return gs.readNow(ctx, id)
+}
+
+// readNow is read of what is committed, which is remembered.
+func (gs *Grants) readNow(ctx context.Context, id []byte) (*Given, error) {
+	place := gs.db.Feed().Place()
+	g, err := gs.read(ctx, gs.db, id)
+	if err == nil {
+		gs.known.keep(place, g)
+	}
+	return g, err
 }
 
 // returned reports whether it is known outside the database that a row is over: ended, or as
