@@ -83,8 +83,8 @@ type Description struct {
 	// Open makes what serves the protocol. It opens no socket yet and starts nothing. Nil
 	// is for a protocol that serves nothing.
 	Open func(p Parts) (Service, error)
-	// ProxyPaths are prefixes of paths at which only proxies ask, which take no page: an
-	// answer of 200 there goes without the headers that protect pages.
+	// ProxyPaths are prefixes of paths at which only proxies and resource servers ask, which take
+	// no page: an answer of 200 there goes without the headers that protect pages.
 	ProxyPaths []string
 	// ForeignPaths are prefixes of paths whose answers can reach a browser at another
 	// host's address: they make no promise of https for it (RFC 6797).

@@ -23,7 +23,7 @@ func Description() protocol.Description {
 		Exposure: func(app application.Application) (protocol.Exposure, error) {
 			return exposure(app), nil
 		},
-		Form: form(), CertifiedPaths: slices.Sorted(maps.Values(certifiedPaths)),
+		Form: form(), ProxyPaths: []string{introspectPath}, CertifiedPaths: slices.Sorted(maps.Values(certifiedPaths)),
 	}
 }
 

@@ -26,9 +26,47 @@ const (
 	introspectionType  = "token-introspection+jwt"
 )
 
+// told is what an asker may know of a token: the members of RFC 7662 section 2.2, with acr and
+// auth_time of RFC 9470 section 6.2, cnf of RFC 7800, and what the token's scopes stand for.
+type told struct {
+	Active        bool   `json:"active"`
+	Issuer        string `json:"iss,omitempty"`
+	Subject       string `json:"sub,omitempty"`
+	Audience      string `json:"aud,omitempty"`
+	Client        string `json:"client_id,omitempty"`
+	Username      string `json:"username,omitempty"`
+	Scope         string `json:"scope,omitempty"`
+	Expires       int64  `json:"exp,omitempty"`
+	Class         string `json:"acr,omitempty"`
+	At            int64  `json:"auth_time,omitempty"`
+	Type          string `json:"token_type,omitempty"`
+	Confirmed     any    `json:"cnf,omitempty"`
+	Name          any    `json:"name,omitempty"`
+	Preferred     any    `json:"preferred_username,omitempty"`
+	Email         any    `json:"email,omitempty"`
+	EmailVerified any    `json:"email_verified,omitempty"`
+	Groups        any    `json:"groups,omitempty"`
+}
+
+// say adds one claim about a person.
+func (t *told) say(name string, v any) {
+	switch name {
+	case "name":
+		t.Name = v
+	case "preferred_username":
+		t.Preferred = v
+	case "email":
+		t.Email = v
+	case "email_verified":
+		t.EmailVerified = v
+	case "groups":
+		t.Groups = v
+	}
+}
+
 // inactive is all that is said of a token that is not good, or not the asker's to know of
 // (RFC 7662 section 2.2): of whatever reason, it is the same.
-func inactive() map[string]any { return map[string]any{"active": false} }
+func inactive() told { return told{} }
 
 // introspect says what a token is good for, to the client that it was issued to and to the
 // resource servers whose settings say that they may ask about it. The engine is asked each time.
@@ -51,6 +89,7 @@ func (p *desk) introspect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.notes.hear(asker)
+	w.Header().Set("X-Content-Type-Options", "nosniff") // the other headers are for pages
 	if !accepts(r, introspectionMedia) {
 		answerJSON(w, http.StatusOK, says)
 		return
@@ -93,18 +132,18 @@ type shown struct {
 }
 
 // introspected is what the asker may know of a token.
-func (p *desk) introspected(r *http.Request, asker client, token string) (map[string]any, error) {
+func (p *desk) introspected(r *http.Request, asker client, token string) (told, error) {
 	turned := turnedAway(p, r, asker, token)
 	s, err := p.shown(r.Context(), asker, token)
 	if failure.ClassOf(err) == failure.Refused {
 		return turned(failure.ReasonOf(err))
 	}
 	if err != nil {
-		return nil, err
+		return told{}, err
 	}
 	t, err := p.clients.table(r.Context())
 	if err != nil {
-		return nil, err
+		return told{}, err
 	}
 	of, known := t.byName[s.given.Client]
 	switch {
@@ -115,7 +154,7 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 	}
 	step, err := goodAt(r.Context(), p, asker, of, s.given)
 	if err != nil {
-		return nil, err
+		return told{}, err
 	}
 	if step.State != signin.Granted {
 		return turned(cmp.Or(step.Reason, "not-enough"))
@@ -124,8 +163,8 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (map[st
 }
 
 // turnedAway returns all that an asker is told of a token that is not good for it. The log has why.
-func turnedAway(p *desk, r *http.Request, asker client, token string) func(reason string) (map[string]any, error) {
-	return func(reason string) (map[string]any, error) {
+func turnedAway(p *desk, r *http.Request, asker client, token string) func(reason string) (told, error) {
+	return func(reason string) (told, error) {
 		return inactive(), p.grants.Refused(r.Context(), token, asker.app, netip.Addr{}, reason)
 	}
 }
@@ -171,26 +210,28 @@ func (c client) mayAskAbout(of client, refreshes bool) bool {
 	return c.app == of.app || !refreshes && slices.Contains(c.Introspects, of.ClientID)
 }
 
-// tells are the members of RFC 7662 section 2.2, with acr and auth_time of RFC 9470 section 6.2,
-// and what the token's scopes stand for.
-func (p *desk) tells(asker, of client, s shown, g signin.Grant) map[string]any {
+// tells is all that is said of a token that is good.
+func (p *desk) tells(asker, of client, s shown, g signin.Grant) told {
 	class, at := of.stated(s.given.Wanted, since(g.Evidence(), s.given.Since))
-	all := about(g, s.scopes, nil)
-	all["active"], all["iss"], all["sub"], all["aud"] = true, p.issuer(), subject(g), asker.ClientID
-	all["client_id"], all["username"], all["scope"] = of.ClientID, g.Name(), strings.Join(s.scopes, " ")
-	all["exp"], all["acr"], all["auth_time"] = s.until.Unix(), class, at.Unix()
+	t := told{Active: true, Issuer: p.issuer(), Subject: subject(g), Audience: asker.ClientID, Client: of.ClientID, Username: g.Name(),
+		Scope: strings.Join(s.scopes, " "), Expires: s.until.Unix(), Class: class, At: at.Unix()}
+	for _, scope := range s.scopes {
+		for _, name := range claimsOf[scope] {
+			t.say(name, said(g, name))
+		}
+	}
 	if !s.refreshes {
-		all["token_type"] = tokenType(s.key)
+		t.Type = tokenType(s.key)
 	}
 	if s.key != "" {
-		all["cnf"] = confirmed(s.key)
+		t.Confirmed = confirmed(s.key)
 	}
-	return all
+	return t
 }
 
 // introspection signs what a resource server is told (RFC 9701 section 5): for it, without a
 // subject or an end of its own, so that it is taken for no access token and no ID token.
-func (p *statements) introspection(ctx context.Context, asker client, says map[string]any) (string, error) {
+func (p *statements) introspection(ctx context.Context, asker client, says told) (string, error) {
 	statement, err := json.Marshal(map[string]any{"iss": p.issuer, "aud": asker.ClientID, "iat": p.now().Unix(), "token_introspection": says})
 	if err != nil {
 		return "", err
