@@ -30,8 +30,9 @@ import (
 )
 
 // BenchmarkPeers prints what other programs do in the same run, under the same load: each
-// row is Countersign and one of them in turns. It measures, and judges one thing only: on
-// PostgreSQL Countersign is to make 1.2 times what FreeRADIUS makes there.
+// row is Countersign and one of them in turns. It measures, and judges two things only: on
+// PostgreSQL Countersign is to make 1.2 times what FreeRADIUS makes there, and a code flow twice
+// as fast as dex.
 //
 //	make bench-peers
 //	make bench-peers PEERS=/postgres
@@ -47,6 +48,7 @@ func BenchmarkPeers(b *testing.B) {
 		{"sqlite", p.sqlite},
 		{"postgres", p.postgres},
 		{"forward", p.forward},
+		{"openid", p.codeFlow},
 	} {
 		b.Run(part.name, func(b *testing.B) {
 			p.b = b
@@ -153,6 +155,8 @@ func installed(t testing.TB, names ...string) string {
 	how := map[string]string{
 		"freeradius":   "apt install freeradius freeradius-postgresql",
 		"oauth2-proxy": "go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6",
+		// Its releases are no versions of its module, which replaces another, so that go install alone does not do.
+		"dex": "in an empty folder: go mod init peer && go get github.com/dexidp/dex/cmd/dex@v0.0.0-20240807174518-43956db7fd75 github.com/dexidp/dex/api/v2@v2.2.0 && go install github.com/dexidp/dex/cmd/dex",
 	}[names[0]]
 	gopath, _ := exec.Command("go", "env", "GOPATH").Output()
 	for _, name := range names {
@@ -250,6 +254,7 @@ type peers struct {
 	costs
 	under []string // the rows that are under their budget
 	proxy string   // the program of oauth2-proxy
+	dex   string   // the program of dex
 }
 
 // pace is how many a second, and how long one in a hundred takes at least.
@@ -396,12 +401,23 @@ func (p *peers) versions() (out []string) {
 			out = append(out, line)
 		}
 	}
-	if p.proxy != "" {
-		if info, err := buildinfo.ReadFile(p.proxy); err == nil {
-			out = append(out, "oauth2-proxy "+info.Main.Version)
+	for name, program := range map[string]string{"oauth2-proxy": p.proxy, "dex": p.dex} {
+		if info, err := buildinfo.ReadFile(program); err == nil {
+			out = append(out, name+" "+versionOf(info, name))
 		}
 	}
 	return out
+}
+
+// versionOf is the version of the module that a program is built from, which may be another's
+// dependency.
+func versionOf(info *buildinfo.BuildInfo, name string) string {
+	for _, m := range info.Deps {
+		if strings.HasSuffix(m.Path, "/"+name) {
+			return m.Version
+		}
+	}
+	return info.Main.Version
 }
 
 // each measures both at every level.
