@@ -63,6 +63,7 @@ func BenchmarkCosts(b *testing.B) {
 		{"import", t.imported},
 		{"scim", t.provisioned},
 		{"openid", t.openID},
+		{"refreshes", t.refreshes},
 		{"introspection", t.introspected},
 		{"saml", t.samlResponse},
 		{"growth", t.growth},

@@ -75,23 +75,29 @@ func (c *costs) openID() {
 // begins is a refresh token of a sign-in to the application.
 func (c *costs) begins(w *servertest.World, session string) string {
 	c.b.Helper()
-	ctx, verifier := context.Background(), strings.Repeat("v", 43)
-	sum := sha256.Sum256([]byte(verifier))
-	step, err := w.Engine.Check(ctx, signin.Request{Application: "bench", Session: session, Source: netip.MustParseAddr("127.0.0.1"), Protocol: "oidc", Medium: prompt.Browser})
-	if err != nil || step.State != signin.Granted {
-		c.b.Fatal(step.Reason, err)
-	}
-	const redirect = "https://bench.example.org/callback"
-	code, err := w.Grants.Begin(ctx, step.Grant, oauth.Spec{Redirect: redirect, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Scopes: []string{"openid", "profile"}})
-	if err != nil {
-		c.b.Fatal(err)
-	}
-	refresh, access, err := asksBoth(w, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier}})
+	refresh, access, err := tokensOf(w, session)
 	if err != nil {
 		c.b.Fatal(err)
 	}
 	c.access = access
 	return refresh
+}
+
+// tokensOf are the tokens of a sign-in to the application by somebody who has a session: the
+// engine's yes, a code, and what it is turned into.
+func tokensOf(w *servertest.World, session string) (refresh, access string, err error) {
+	ctx, verifier := context.Background(), strings.Repeat("v", 43)
+	sum := sha256.Sum256([]byte(verifier))
+	step, err := w.Engine.Check(ctx, signin.Request{Application: "bench", Session: session, Source: netip.MustParseAddr("127.0.0.1"), Protocol: "oidc", Medium: prompt.Browser})
+	if err != nil || step.State != signin.Granted {
+		return "", "", fmt.Errorf("%v %s %w", step.State, step.Reason, err)
+	}
+	const redirect = "https://bench.example.org/callback"
+	code, err := w.Grants.Begin(ctx, step.Grant, oauth.Spec{Redirect: redirect, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Scopes: []string{"openid", "profile"}})
+	if err != nil {
+		return "", "", err
+	}
+	return asksBoth(w, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "code_verifier": {verifier}})
 }
 
 // asksTokens asks the token endpoint and returns the refresh token that it answers with.
