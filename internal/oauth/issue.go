@@ -153,7 +153,7 @@ func (gs *Grants) named(ctx context.Context, kind, token string) (claim, *Given,
 	if err != nil {
 		return claim{}, nil, err
 	}
-	g, err := gs.readNow(ctx, c.id)
+	g, err := readNow(ctx, gs, c.id)
 	return c, g, err
 }
 
@@ -176,7 +176,7 @@ func (gs *Grants) ByAccess(ctx context.Context, token string) (Access, error) {
 	if !gs.now().Before(c.until) {
 		return Access{}, over
 	}
-	g, err := gs.standing(ctx, c.id)
+	g, err := standing(ctx, gs, c.id)
 	if err != nil {
 		return Access{}, err
 	}

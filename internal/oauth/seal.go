@@ -109,16 +109,16 @@ func (gs *Grants) read(ctx context.Context, from store.Reader, id []byte) (*Give
 	return g, nil
 }
 
-// standing is read for an access token: the row as it was left within [trust] does as well.
-func (gs *Grants) standing(ctx context.Context, id []byte) (*Given, error) {
+// standing is [Grants.read] for an access token: the row as it was left within [trust] does as well.
+func standing(ctx context.Context, gs *Grants, id []byte) (*Given, error) {
 	if g, ok := gs.known.fresh(id); ok && !gs.returned(&g) {
 		return &g, nil
 	}
-	return gs.readNow(ctx, id)
+	return readNow(ctx, gs, id)
 }
 
-// readNow is read of what is committed, which is remembered.
-func (gs *Grants) readNow(ctx context.Context, id []byte) (*Given, error) {
+// readNow is [Grants.read] of what is committed, which is remembered.
+func readNow(ctx context.Context, gs *Grants, id []byte) (*Given, error) {
 	place := gs.db.Feed().Place()
 	g, err := gs.read(ctx, gs.db, id)
 	if err == nil {
