@@ -289,3 +289,9 @@ func (gs *Groups) Administering(ctx context.Context, r store.Reader, limit int) 
 	}
 	return gs.Members(ctx, r, group, limit)
 }
+
+// Administers reports whether an account administers Countersign.
+func (gs *Groups) Administers(ctx context.Context, r store.Reader, id assurance.AccountID) (bool, error) {
+	a, err := gs.get(ctx, r, id)
+	return err == nil && a.Administers(), err
+}

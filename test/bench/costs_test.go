@@ -62,6 +62,7 @@ func BenchmarkCosts(b *testing.B) {
 		{"codes", t.codes},
 		{"import", t.imported},
 		{"scim", t.provisioned},
+		{"regroup", t.regrouped},
 		{"openid", t.openID},
 		{"refreshes", t.refreshes},
 		{"introspection", t.introspected},
