@@ -8,10 +8,10 @@
 # make race   the rooms that share memory, with the race detector
 # make bench  the budgets of docs/performance.md, as ratios of one run; BENCHSIZE=full grows as far
 #             as the design says, and COSTS=/passkey measures one part: server, sqlite, postgres, passkey, password, held,
-#             codes, import, growth
+#             codes, import, scim, regroup, openid, refreshes, introspection, saml, growth
 # make bench-attack  how long honest people wait while somebody attacks
-# make bench-peers  the same loads on FreeRADIUS and oauth2-proxy, in the same run; PEERS=/postgres measures one part: file,
-#             sqlite, postgres, forward. What is not installed is named, with how to install it
+# make bench-peers  the same loads on FreeRADIUS, oauth2-proxy and dex, in the same run; PEERS=/postgres measures one part: file,
+#             sqlite, postgres, forward, openid. What is not installed is named, with how to install it
 # make benches  every other benchmark
 # make mutants  inverts each condition of ROOMS: their own tests must notice nine of ten, and every
 #               survivor has its reason in internal/mutants/accepted. MUTANTS='-v -files decide' says more, of less
