@@ -1,6 +1,7 @@
 -- /etc/dovecot/countersign.lua: mode 600, owner root. It asks Countersign about app passwords.
 local address = "https://login.example.org/oidc/app-password"
-local client_id, client_secret = "mail", "THE-MAIL-SECRET"
+local mail = { id = "mail", secret = "THE-MAIL-SECRET" }
+local filters = { id = "mail-filters", secret = "THE-FILTERS-SECRET" }
 
 local services = { imap = "imap", pop3 = "pop3", smtp = "smtp", submission = "smtp", sieve = "sieve" }
 local http
@@ -26,9 +27,13 @@ function auth_password_verify(req, password)
   if service == nil then
     return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, {}
   end
+  local client = mail
+  if service == "sieve" then
+    client = filters
+  end
   local ask = http:request({ url = address, method = "POST" })
   ask:add_header("Content-Type", "application/x-www-form-urlencoded")
-  ask:set_payload("client_id=" .. encoded(client_id) .. "&client_secret=" .. encoded(client_secret) .. "&username=" .. encoded(req.user) ..
+  ask:set_payload("client_id=" .. encoded(client.id) .. "&client_secret=" .. encoded(client.secret) .. "&username=" .. encoded(req.user) ..
     "&password=" .. encoded(password) .. "&service=" .. service .. "&source=" .. encoded(req.remote_ip))
   local answered, answer = pcall(function() return ask:submit() end)
   if not answered or answer:status() ~= 200 then -- nobody knows: try again later

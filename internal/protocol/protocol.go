@@ -171,6 +171,8 @@ type Parts struct {
 	Links *linked.Links
 	// Abroad reaches servers of others in a test; nil connects to public addresses alone.
 	Abroad http.RoundTripper
+	// Comings tells people who comes to an application as them.
+	Comings *signin.Comings
 	// Waiting are devices that wait to be let in.
 	Waiting *oauth.Devices
 	// Method is the RFC 8176 word of a kind of authenticator, where its traits do not say.
@@ -252,8 +254,8 @@ type Exposure struct {
 	// Entrances are where people come in by way of us, as a drill calls them: each must
 	// have been attacked before a row is proven here.
 	Entrances []string
-	// Drill is what a drill attacks it as, "page", "radius", "validation" or "openid"; empty where
-	// it cannot yet.
+	// Drill is what a drill attacks it as, "page", "radius", "validation", "openid" or "mail"; empty
+	// where it cannot yet.
 	Drill string
 	// Exceptions are what was loosened, with their ends.
 	Exceptions []attack.Exception

@@ -316,7 +316,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Waiting: in.Waiting, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Metadata: in.Metadata, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
+	if err := in.openProtocols(protocol.Parts{Pages: protocolPages(l), Locales: l, Engine: in.Engine, Applications: catalogue, Handovers: in.Handovers, Continuations: in.continuations, Sessions: in.Sessions, Endings: in.Endings, Tickets: in.Tickets, Grants: in.Grants, Signing: in.Signing, Waiting: in.Waiting, Comings: in.SignIn.Comings, Links: in.Links, Abroad: s.Abroad, Method: in.kinds.method, Participants: in.Participants, Requests: participant.NewRequests(in.Keys, s.Now), CertKeys: in.CertKeys, Metadata: in.Metadata, Clients: clients, PublicURL: s.PublicURL, Mutual: s.Mutual, Now: s.Now, Log: s.Log, Ears: in.ears}); err != nil {
 		return err
 	}
 	in.Handler, err = in.pages(s, l, clients)

@@ -110,6 +110,8 @@ type Pieces struct {
 	Strangers *Strangers
 	// Copies note that somebody has copied a session's cookie.
 	Copies *Copies
+	// Comings tells people who comes to an application as them.
+	Comings *Comings
 	// Tries are the budgets of what other rooms ask for.
 	Tries *throttle.Tries
 }
@@ -137,7 +139,7 @@ func New(p Parts) (Pieces, error) {
 	e.browsers = &browsers{db: p.DB, people: p.Accounts, tickets: tickets, throttle: e.throttle}
 	e.administration = &administration{credentials: p.Credentials, milestones: p.Milestones, groups: p.Groups, judge: e.judge, dormant: p.Limits.Dormant, now: p.Now}
 	e.checks = &checks{db: p.DB, judge: e.judge, sessions: e.sessions, cache: &grantCache{view: p.DB.View()}, copies: &Copies{db: p.DB, owners: p.owners(), now: p.Now}, now: p.Now}
-	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge, e.administration}, Strangers: e.strangers, Copies: e.checks.copies, Tries: e.throttle.Tries()}
+	made := Pieces{Engine: e, Prospects: &Prospects{p.DB.View(), e.judge, e.administration}, Strangers: e.strangers, Copies: e.checks.copies, Comings: newComings(p), Tries: e.throttle.Tries()}
 	if err := e.makePieces(p, &made); err != nil {
 		return Pieces{}, err
 	}

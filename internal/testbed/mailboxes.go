@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,8 +23,10 @@ type Mailboxes struct {
 	Auth string
 	// Mail is the folder with a folder for each mailbox.
 	Mail string
-	Log  *Log
-	dir  string
+	// Certificate is the file with that of its doors, which signed itself; its name is localhost.
+	Certificate string
+	Log         *Log
+	dir         string
 }
 
 // MailParts are what a Mailboxes asks.
@@ -32,6 +35,8 @@ type MailParts struct {
 	Countersign string
 	// Secrets are those of the applications mail and mail-filters.
 	MailSecret, FiltersSecret string
+	// Patience is how long it waits for ours, in milliseconds; empty for as long as the example does.
+	Patience string
 	// Edit changes the configuration, where a test takes something away; nil changes nothing.
 	Edit func(conf string) string
 }
@@ -51,10 +56,12 @@ func Dovecot(t testing.TB, p MailParts) *Mailboxes {
 		t.Fatal(err)
 	}
 	certificate, key := TLSFiles(t, m.dir, "localhost")
-	secrets := []string{"THE-MAIL-SECRET", p.MailSecret, "https://login.example.org", p.Countersign}
+	m.Certificate = certificate
+	patience := cmp.Or(p.Patience, "10000")
+	secrets := []string{"THE-MAIL-SECRET", p.MailSecret, "THE-FILTERS-SECRET", p.FiltersSecret, "https://login.example.org", p.Countersign, "10000", patience}
 	scheme, host, _ := strings.Cut(p.Countersign, "://")
-	write(t, m.dir, "mail.conf", Example(t, "dovecot-mail.conf", "THE-MAIL-SECRET", p.MailSecret, "https://", scheme+"://", "login.example.org", host))
-	write(t, m.dir, "filters.conf", Example(t, "dovecot-filters.conf", "THE-FILTERS-SECRET", p.FiltersSecret, "https://", scheme+"://", "login.example.org", host))
+	write(t, m.dir, "mail.conf", Example(t, "dovecot-mail.conf", "THE-MAIL-SECRET", p.MailSecret, "https://", scheme+"://", "login.example.org", host, "10000", patience))
+	write(t, m.dir, "filters.conf", Example(t, "dovecot-filters.conf", "THE-FILTERS-SECRET", p.FiltersSecret, "https://", scheme+"://", "login.example.org", host, "10000", patience))
 	write(t, m.dir, "countersign.lua", Example(t, "dovecot.lua", secrets...))
 	conf := Example(t, "dovecot.conf", "/etc/dovecot/mail.pem", certificate, "/etc/dovecot/mail.key", key, "uid=vmail gid=vmail", "uid=nobody gid=nogroup", "/var/vmail", m.Mail,
 		"/etc/dovecot/countersign-mail.conf.ext", filepath.Join(m.dir, "mail.conf"), "/etc/dovecot/countersign-filters.conf.ext", filepath.Join(m.dir, "filters.conf"),

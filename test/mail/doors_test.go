@@ -127,3 +127,40 @@ func TestTheDocumentHasWhatWasTried(t *testing.T) {
 		}
 	}
 }
+
+// The promise, T1098.002: who comes to the filters of somebody's mail with a session of theirs is
+// refused without a passkey, and its owner has a mail about it, one for many tries.
+func TestOwnersAreTold(t *testing.T) {
+	p := setUp(t, nil)
+	ada := p.EnrollCodes("ada")
+	office := p.PostOffice()
+	p.Address("ada", "ada@example.org")
+	token := p.program.token(signedIn(p.World, ada))
+	if in, said := p.tries(p.doors[2], "OAUTHBEARER", "ada", token); !in {
+		t.Fatalf("her mail: %s", said)
+	}
+	for range 3 {
+		if in, said := p.tries(p.doors[8], "OAUTHBEARER", "ada", token); in {
+			t.Fatalf("her filters: %s", said)
+		}
+	}
+	office.Collect()
+	var told []string
+	for _, m := range office.Server.Mails() {
+		if s := m.Header.Get("Subject"); strings.Contains(s, "mail") {
+			told = append(told, s)
+		}
+	}
+	if len(told) != 1 || told[0] != "Somebody tried to open The mail-filters as you, and was refused" {
+		t.Errorf("ada was told %q", told)
+	}
+	if e := p.last("owner.told"); p.Events("owner.told") != 1 || e.AccountName != "ada" || e.Application != "mail-filters" || e.Reason == "opened" {
+		t.Errorf("the log: %+v", e)
+	}
+	if in, said := p.types(p.doors[8], "PLAIN", "ada", servertest.Passphrase); in {
+		t.Errorf("her filters by the password: %s", said)
+	}
+	if e := p.last("signin.refused"); e.Application != "mail-filters" || e.AccountName != "ada" {
+		t.Errorf("the log of the password: %+v", e)
+	}
+}

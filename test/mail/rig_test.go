@@ -49,8 +49,8 @@ func setUp(t *testing.T, edit func(string) string) *post {
 func around(w *servertest.World, edit func(string) string) *post {
 	w.T.Helper()
 	p := &post{World: w}
-	register(w, "mail", map[string]any{"client_id": "mail", "client_secret": mailSecret, "introspects": []string{"thunderbird"}, "token_scope": "mail", "acr": "urn:countersign:aal2", "app_passwords": []string{"imap", "pop3", "smtp"}})
-	register(w, "mail-filters", map[string]any{"client_id": "mail-filters", "client_secret": filtersSecret, "introspects": []string{"thunderbird"}, "token_scope": "mail", "acr": "phr"})
+	register(w, "mail", map[string]any{"client_id": "mail", "client_secret": mailSecret, "introspects": []string{"thunderbird", "roundcube"}, "token_scope": "mail", "acr": "urn:countersign:aal2", "app_passwords": []string{"imap", "pop3", "smtp"}})
+	register(w, "mail-filters", map[string]any{"client_id": "mail-filters", "client_secret": filtersSecret, "introspects": []string{"thunderbird", "roundcube"}, "token_scope": "mail", "acr": "phr", "tells_owners": "each"})
 	p.program = newProgram(w, "thunderbird", "mail")
 	p.server = testbed.Dovecot(w.T, testbed.MailParts{Countersign: w.Base, MailSecret: mailSecret, FiltersSecret: filtersSecret, Edit: edit})
 	p.submission, _ = testbed.Postfix(w.T, p.server)

@@ -53,8 +53,7 @@ func (p *desk) appPassword(w http.ResponseWriter, r *http.Request) {
 		return
 	case !slices.Contains(asker.AppPasswords, v["service"]):
 		p.notes.miss("no-app-passwords", asker.app, p.source(r))
-		answerJSON(w, http.StatusOK, inactive())
-		return
+		v["password"] = "" // which is none: the engine writes down whose mailbox was tried, and from where
 	}
 	step, err := p.engine.CheckKey(r.Context(), signin.Request{Application: asker.app, Object: v["service"], Name: v["username"], Protocol: Protocol, Source: from, Partner: asker.ClientID}, appPasswordKind, v["password"])
 	if err != nil {

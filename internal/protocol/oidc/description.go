@@ -33,8 +33,14 @@ func exposure(app application.Application) protocol.Exposure {
 	if err != nil || len(s.Redirects) > 0 { // else a resource server, which nobody comes in by
 		e.Entrances = []string{"OpenID Connect for " + app.Name}
 	}
-	if err == nil && len(s.AppPasswords) > 0 {
+	if err != nil {
+		return e
+	}
+	if len(s.AppPasswords) > 0 {
 		e.AppPasswords, e.Actions = s.AppPasswords, []string{signin.AppPassword}
+	}
+	if len(s.Doors) > 0 {
+		e.Entrances, e.Drill = append(e.Entrances, s.Doors...), "mail"
 	}
 	return e
 }
@@ -81,6 +87,8 @@ func form() []protocol.Group {
 			{Name: "scopes", Label: "Further scopes", Kind: protocol.Lines, Rows: 2, Help: "That it may ask for beside those of OpenID Connect, one a line: mail."},
 			{Name: "token_scope", Label: "Scope that tokens must have", Help: "Of a resource server: it takes no access token without this scope."},
 			{Name: "app_passwords", Label: "Services that take app passwords", Kind: protocol.Lines, Rows: 2, Help: "Of a mail server: imap, pop3, smtp, sieve, one a line. Policy says who may use them."},
+			{Name: "doors", Label: "Doors of a mail server", Kind: protocol.Lines, Rows: 3, Help: "What a drill attacks, one a line: imap://mail.example.org:143, imaps://mail.example.org:993, pop3s://, submission://, sieve://."},
+			{Name: "tells_owners", Label: "Tell people who comes as them", Choices: []protocol.Choice{{Value: "", Text: "No"}, {Value: TellEach, Text: "Yes, and of who is refused with a token of theirs: for mail filters and delegation"}}},
 			{Name: "access_minutes", Label: "Minutes for which access tokens are good", Kind: protocol.Number, Help: "1 to 60; 10 where it is empty."},
 		}},
 	}

@@ -157,9 +157,22 @@ func (p *desk) introspected(r *http.Request, asker client, token string) (told, 
 		return told{}, err
 	}
 	if step.State != signin.Granted {
-		return turned(cmp.Or(step.Reason, "not-enough"))
+		reason := cmp.Or(step.Reason, "not-enough")
+		if err := tellsOwner(r.Context(), p.comings, asker, s.given, reason); err != nil {
+			return told{}, err
+		}
+		return turned(reason)
 	}
-	return p.tells(asker, of, s, step.Grant), nil
+	return p.tells(asker, of, s, step.Grant), tellsOwner(r.Context(), p.comings, asker, s.given, "")
+}
+
+// tellsOwner tells the owner of a token that somebody came with it, where the asker's settings want
+// that. Whether nothing was opened, refused says why.
+func tellsOwner(ctx context.Context, comings *signin.Comings, asker client, g *oauth.Given, refused string) error {
+	if asker.TellsOwners == "" || asker.app == g.Client {
+		return nil
+	}
+	return comings.Tell(ctx, signin.Coming{Account: g.Account, Application: asker.app, Title: asker.title, Client: g.Client, Refused: refused})
 }
 
 // turnedAway returns all that an asker is told of a token that is not good for it. The log has why.

@@ -37,6 +37,7 @@ import (
 	"countersign/internal/oauth"
 	"countersign/internal/protocol"
 	"countersign/internal/session"
+	"countersign/internal/signin"
 	"countersign/internal/ticket"
 )
 
@@ -80,6 +81,7 @@ type desk struct {
 	common
 	statements *statements
 	devices    *oauth.Devices
+	comings    *signin.Comings
 }
 
 // New makes a Provider.
@@ -88,7 +90,7 @@ func New(p protocol.Parts) *Provider {
 		addrs: p.Clients, public: p.PublicURL, mutual: p.Mutual, tickets: p.Tickets, locales: p.Locales, now: p.Now}
 	says := &statements{issuer: c.issuer(), signing: p.Signing, method: p.Method, now: p.Now}
 	f := &front{c, p.Continuations, p.Pages, says, p.Method}
-	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, kiosk: &kiosk{f, p.Waiting}, desk: &desk{c, says, p.Waiting}, statements: says, herald: newHerald(c, says)}
+	return &Provider{common: c, front: f, exit: &exit{f, p.Sessions, p.Endings}, kiosk: &kiosk{f, p.Waiting}, desk: &desk{c, says, p.Waiting, p.Comings}, statements: says, herald: newHerald(c, says)}
 }
 
 // KeysPath is where the keys are published by which everything is signed that is said of people.

@@ -100,6 +100,12 @@ type Settings struct {
 	TokenScope string `json:"token_scope,omitempty"`
 	// AppPasswords are its services that take app passwords, as a resource server: [Services].
 	AppPasswords []string `json:"app_passwords,omitempty"`
+	// Doors are where a mail server is reached, such as imaps://mail.example.org:993: what a drill
+	// attacks.
+	Doors []string `json:"doors,omitempty"`
+	// TellsOwners has people told by mail of who comes to it as them, and of who is refused with a
+	// token of theirs, as a resource server: [TellEach], or empty.
+	TellsOwners string `json:"tells_owners,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -197,7 +203,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkScopes, s.checkAppPasswords, s.checkDevice} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkScopes, s.checkAppPasswords, s.checkMail, s.checkDevice} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -246,6 +246,7 @@ var reasons = map[string]string{
 	"no-proof":                    "the application did not prove who it is",
 	"no-such-address":             "the address to go back to is not one of the application’s",
 	"no-such-application":         "there is no such application",
+	"opened":                      "it was opened",
 	"other-client":                "it was another application’s",
 	"bound-token":                 "it is bound to a key, which was not shown",
 	"access-token":                "the access token opens nothing there",

@@ -77,6 +77,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"credential.enrolled":               "{who} added {detail.label}",
 	"credential.removed":                "{who} removed {detail.label}",
 	"credential.new-place":              "The app password {detail.label} of {who} was used at {where} from a new address",
+	"owner.told":                        "{who} was told who came to {where} as them: {reason}",
 	"credential.renamed":                "{who} renamed {detail.label}",
 	"credential.refused":                "{who} could not add {detail.authenticator}: {reason}",
 	"credential.disabled":               "{detail.authenticator} of {who} was switched off after too many wrong answers",

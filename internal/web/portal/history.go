@@ -22,7 +22,7 @@ type line struct {
 
 // doubtful are the events that somebody who got in leaves behind, beside every
 // refusal and alarm.
-var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "credential.new-place", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected", "factor.told", "account.linked", "account.linked-by-rule"}
+var doubtful = []string{"signin.granted", "credential.enrolled", "credential.removed", "approval.approved", "credential.pin-set", "credential.new-place", "owner.told", "push.quiet-hours", "token.pin-given", "token.pin-cleared", "certificate.assigned", "recovery.opened", "recovery.collected", "factor.told", "account.linked", "account.linked-by-rule"}
 
 // historyMost is how many entries people see of their own. The log has entries about them
 // that have no words here, and strangers who know a name can have many written: pages
@@ -127,9 +127,15 @@ var told = map[string]func(e audit.Entry) language.Sentence{
 	"session.ended":           always("A session ended"),
 	"session.bound":           always("Your browser bound its sign-in to your device"),
 	"alarm.session-copied":    always("The cookie of one of your sessions was used on another device, and opened nothing"),
-	"session.handed-over":     func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
-	"alarm.app-cloned":        always("Your Countersign app was switched off: its key was used on two devices"),
-	"client.authorized":       func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },
+	"owner.told": func(e audit.Entry) language.Sentence {
+		if e.Reason == "opened" {
+			return language.Say("%s was opened as you", e.Application)
+		}
+		return language.Say("Somebody tried to open %s as you, and was refused", e.Application)
+	},
+	"session.handed-over": func(e audit.Entry) language.Sentence { return language.Say("Opened %s", e.Detail["host"]) },
+	"alarm.app-cloned":    always("Your Countersign app was switched off: its key was used on two devices"),
+	"client.authorized":   func(e audit.Entry) language.Sentence { return language.Say("You signed in to %s", e.Application) },
 	"client.disconnected": func(e audit.Entry) language.Sentence {
 		return language.Say("What %s had been given was ended by %s", e.Detail["application"], e.Actor.Name)
 	},
