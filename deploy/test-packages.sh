@@ -51,14 +51,19 @@ pamtester           # PAM conversations
 pgbouncer           # a pooler in front of PostgreSQL
 php-cli             # PHP's own server behind a proxy
 php-fpm             # PHP behind a proxy, by FastCGI
+php-sqlite3         # webmail
 postfix             # submission, which asks Dovecot about senders
 postgresql          # the second store
 procps              # ps
 prometheus          # promtool: checks the alert rules and the dashboard's queries
 python3             # WSGI behind a proxy
+roundcube-core      # webmail that people sign in to by OpenID
+roundcube-plugins   # the same: filters
+roundcube-sqlite3   # the same, without a database of its own
 rsyslog             # a receiver of the audit log
 rsyslog-gnutls      # the same, by TLS
 softhsm2            # smart cards in software
+sqlite3             # webmail's database
 sshpass             # ssh without a terminal
 sudo                # approvals
 swaks               # mail
