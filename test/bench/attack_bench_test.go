@@ -28,6 +28,7 @@ import (
 // against how long they wait when nobody does, in turns in the same run.
 //
 //	make bench-attack
+//	make bench-attack ATTACK=/sign-ins
 func BenchmarkUnderAttack(b *testing.B) {
 	server.CollectLater()
 	go server.CollectByLoad(b.Context())
@@ -46,18 +47,20 @@ func BenchmarkUnderAttack(b *testing.B) {
 		{"sign-ins that nobody ends", a.halfOpen},
 		{"garbage packets", a.garbage},
 	} {
-		for _, honest := range a.honest() {
-			a.forgive()
-			if strings.HasSuffix(attack.name, "later") {
-				a.remember(250)
+		b.Run(attack.name, func(b *testing.B) {
+			for _, honest := range a.honest() {
+				a.forgive()
+				if strings.HasSuffix(attack.name, "later") {
+					a.remember(250)
+				}
+				quiet, under := a.turns(attack.one, honest.sign)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\tat most 2.00\t%d of %d\n", attack.name, honest.how, milliseconds(quiet.median()), milliseconds(under.median()),
+					float64(under.median())/float64(quiet.median()), under.refused, under.refused+len(under.took))
 			}
-			quiet, under := a.turns(attack.one, honest.sign)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\tat most 2.00\t%d of %d\n", attack.name, honest.how, milliseconds(quiet.median()), milliseconds(under.median()),
-				float64(under.median())/float64(quiet.median()), under.refused, under.refused+len(under.took))
-		}
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 	w.Flush()
-	b.ReportMetric(0, "ns/op")
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1e3) }
