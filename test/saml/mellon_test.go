@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"html"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
+	"countersign/internal/protocol/saml/message"
 	"countersign/internal/servertest"
+	"countersign/internal/store"
 	"countersign/internal/testbed"
 	"countersign/internal/virtualauth"
 )
@@ -187,6 +191,68 @@ func TestMellon(t *testing.T) {
 	strong.UsePasskey(key)
 	follow(strong)
 	strong.Sees("The page htdocs/index.html")
+}
+
+// The promise: Apache with mod_auth_mellon is told by SOAP, without a browser, that an administrator
+// ended a session: its logout address takes SOAP, though its own script does not write that into its
+// metadata. Whoever else asks it by SOAP ends nothing there.
+func TestMellonIsToldBySOAP(t *testing.T) {
+	w := servertest.NewWorld(t)
+	ada := w.EnrollCodes("ada")
+	m := newMellon(t, w, "")
+	m.register("site", map[string]any{"logout_soap": m.base + "/mellon/logout", "inside": []string{"localhost"}})
+	m.start()
+	browser := w.Person()
+	browser.Get(m.base + "/")
+	browser.SignIn("ada", ada.Code())
+	follow(browser)
+	browser.Sees("The page htdocs/index.html")
+	there := func() bool {
+		t.Helper()
+		r, err := browser.Client.Get(m.base + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		return r.Header.Get("Seen-User") == "ada"
+	}
+	// A request that nobody of ours signed ends nothing.
+	evil := newWiki(w)
+	forged, err := message.AskLogout(message.NewID(), w.Base+"/saml/metadata", m.base+"/mellon/logout", w.Now(), message.NameID{Value: "ada"}, "").SOAP(message.Credential{Signer: evil.sp.Key, Certificate: evil.sp.Certificate.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.Post(m.base+"/mellon/logout", "text/xml", bytes.NewReader(forged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if !there() {
+		t.Fatal("a request of somebody else's ended a session")
+	}
+	working(t, w)
+	account, err := w.Accounts.Find(t.Context(), w.DB, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.DB.Change(t.Context(), audit.Actor{Name: "test"}, func(tx *store.Tx) error {
+		if _, err := w.Endings.EndAllTx(t.Context(), tx, account.ID, ""); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "session.ended", Outcome: audit.OK, Account: int64(account.ID)})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "Apache ends its own session", func() bool { return !there() })
+	until(t, "Apache's answer is believed, and it is not told again", func() bool {
+		var n int
+		err := w.DB.QueryRow(t.Context(), `select count(*) from participant`).Scan(&n)
+		return err == nil && n == 0
+	})
+	if browser.Get(m.base + "/"); strings.Contains(browser.Page, "The page") {
+		t.Error("she is in, after her session was ended")
+	}
 }
 
 // The promise: Apache with mod_auth_mellon reads an assertion that is encrypted to its own
