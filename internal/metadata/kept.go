@@ -199,6 +199,7 @@ func (k *Kept) Refresh(ctx context.Context, s Source) (Read, error) {
 	}
 	now := Read{Described: d, Source: s.digest(), At: k.now().UTC().Truncate(time.Millisecond), party: s.Party}
 	if err := k.keep(ctx, now); err != nil {
+		k.pause(s, failure.Public(err)) // or it is asked again at once, for as long as nothing can be written
 		return Read{}, err
 	}
 	k.mu.Lock()
@@ -213,14 +214,7 @@ func (k *Kept) failed(ctx context.Context, s Source, cause error) error {
 		return nil
 	}
 	says := failure.Public(cause)
-	k.mu.Lock()
-	t := k.trouble[s.Party]
-	told := t.says == says && t.source == s.digest()
-	if t.source != s.digest() {
-		t.tries = 0
-	}
-	k.trouble[s.Party] = trouble{source: s.digest(), says: says, tries: t.tries + 1, again: k.now().Add(min(time.Minute<<min(t.tries, 6), time.Hour))}
-	k.mu.Unlock()
+	told := k.pause(s, says)
 	if told {
 		return nil
 	}
@@ -229,6 +223,20 @@ func (k *Kept) failed(ctx context.Context, s Source, cause error) error {
 		en.Event, en.Reason = "metadata.unreachable", "metadata-unreachable"
 	}
 	return k.db.Change(ctx, audit.System("metadata"), func(tx *store.Tx) error { return tx.Record(en) })
+}
+
+// pause has a party asked again later, each time later, and reports whether the same was wrong with it
+// before.
+func (k *Kept) pause(s Source, says string) (told bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.trouble[s.Party]
+	if t.source != s.digest() {
+		t = trouble{source: s.digest()}
+	}
+	told = t.says == says
+	k.trouble[s.Party] = trouble{source: t.source, says: says, tries: t.tries + 1, again: k.now().Add(min(time.Minute<<min(t.tries, 6), time.Hour))}
+	return told
 }
 
 // keep writes what was read. What says the same as before is no change: only how long it holds is

@@ -404,3 +404,35 @@ func TestMetadataThatIsRefused(t *testing.T) {
 		t.Errorf("metadata that was put back is believed: %s", says)
 	}
 }
+
+// The promise: Test it now reads metadata at its address, says in a sentence what is wrong with it,
+// and believes nothing by that.
+func TestMetadataIsTried(t *testing.T) {
+	w := servertest.NewWorld(t)
+	root := servertest.OfficeOf(w, "root")[0]
+	wi, s, signer := newWiki(w), newShelf(t), newNotary(t)
+	register(w, "wiki", fetched(wi, s, signer.pin()))
+	for _, c := range []struct{ document, says string }{
+		{signer.signed(t, describes(wi, "")), "signed by a key that is pinned"},
+		{newNotary(t).signed(t, describes(wi, "")), "not signed by a key that is pinned"},
+		{describes(wi, ""), "The metadata is not signed"},
+		{signer.signed(t, strings.ReplaceAll(describes(wi, ""), "SPSSO", "IDPSSO")), "not that of an application"},
+		{"", "not one whole element"},
+	} {
+		s.has(c.document)
+		var found struct {
+			Findings []struct {
+				Says string `json:"says"`
+			} `json:"findings"`
+		}
+		if err := root.Do(t.Context(), "application.test", map[string]any{"name": "wiki"}, &found); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(fmt.Sprint(found), c.says) {
+			t.Errorf("%q is not said: %+v", c.says, found)
+		}
+	}
+	if w.Events("metadata.read") != 0 {
+		t.Error("a test keeps what it read")
+	}
+}
