@@ -15,10 +15,12 @@ type Statement struct {
 	Issuer   string
 	Subject  string
 	Audience []string
-	ID       string
-	Expires  time.Time
-	Before   time.Time
-	Issued   time.Time
+	// One says that the audience stood as one string, and not in a list.
+	One     bool
+	ID      string
+	Expires time.Time
+	Before  time.Time
+	Issued  time.Time
 	// All are all of its claims.
 	All map[string]any
 }
@@ -50,7 +52,7 @@ func Parse(plain []byte) (Statement, bool) {
 	var one string
 	switch {
 	case json.Unmarshal(wire.Aud, &one) == nil:
-		s.Audience = []string{one}
+		s.Audience, s.One = []string{one}, true
 	case json.Unmarshal(wire.Aud, &s.Audience) != nil:
 		return Statement{}, false
 	}

@@ -33,6 +33,9 @@ type Terms struct {
 	Scopes []string
 	// Key is the thumbprint of the key that the tokens are bound to; empty is none.
 	Key string
+	// Keep has the refresh token stay the one that it is when it is used (FAPI 2.0 Security Profile,
+	// section 5.3.2.1), which takes a Key: there is no next one.
+	Keep bool
 	// Beside is done while the change is written, with the access token; nil is nothing. What it
 	// makes is nobody's unless Issue returns without an error.
 	Beside func(access string) error
@@ -201,7 +204,7 @@ func (gs *Grants) Issue(ctx context.Context, by signin.Grant, g *Given, t Terms)
 	if by.Account() != g.Account || by.Application() != g.Client || !by.Covers(g.Client, signin.SignIn, "") || t.Lasts <= 0 || !subset(t.Scopes, g.Scopes) {
 		return Tokens{}, errOther
 	}
-	if g.again {
+	if g.again || t.Keep && g.Used() {
 		return gs.issueAgain(ctx, by, g, t)
 	}
 	event, was, now := "client.tokens", *g, *g
@@ -256,11 +259,18 @@ func (t Terms) beside(access string) (wait func() error) {
 	return func() error { return <-done }
 }
 
-// issueAgain issues the tokens of the step that stands once more, to the key that it is bound to. If
+// issueAgain issues the tokens of the step that stands once more: to the key that it is bound to, or
+// where the refresh token stays as it is to the key that is shown, without another refresh token. If
 // it moved on meanwhile nobody gets anything, and nothing ends.
 func (gs *Grants) issueAgain(ctx context.Context, by signin.Grant, g *Given, t Terms) (Tokens, error) {
-	if g.Key != t.Key {
+	reason := ""
+	switch {
+	case g.again && g.Key != t.Key, t.Keep && t.Key == "":
 		return Tokens{}, over
+	case g.again:
+		reason = "again"
+	case t.Keep:
+		t.Refresh = false
 	}
 	tokens := gs.tokens(g, t)
 	done := t.beside(tokens.Access)
@@ -273,7 +283,7 @@ func (gs *Grants) issueAgain(ctx context.Context, by signin.Grant, g *Given, t T
 		if err != nil {
 			return err
 		}
-		return tx.Record(g.logged("client.refreshed", audit.OK, "again"))
+		return tx.Record(g.logged("client.refreshed", audit.OK, reason))
 	})
 	if failed := done(); err == nil {
 		err = failed

@@ -467,7 +467,7 @@ func TestTheFAPIProfile(t *testing.T) {
 	}
 	weak := newKey(t, "r1", private)
 	bank := newParty(w, "plain", nil) // its address is http, which the profile does not take
-	register(w, "bank", map[string]any{"client_id": "bank", "authentication": "private-key", "profile": "fapi2", "public_keys": []string{key.public, weak.public}, "redirect_uris": []string{"https://bank.example.test/callback"}})
+	register(w, "bank", map[string]any{"client_id": "bank", "authentication": "private-key", "profile": "fapi2", "refresh": "session", "public_keys": []string{key.public, weak.public}, "redirect_uris": []string{"https://bank.example.test/callback"}})
 	bank.config.ClientID, bank.config.RedirectURL = "bank", "https://bank.example.test/callback"
 	p := signedIn(w, ada)
 	pushes := func(text string) (int, reply) {
@@ -481,6 +481,10 @@ func TestTheFAPIProfile(t *testing.T) {
 	fails(t, "RS256", status, got, "invalid_client")
 	status, got = pushes(key.signs(t, jose.ES256, assertion(w, "bank", map[string]any{"aud": w.Base + "/oidc/par"}), nil))
 	fails(t, "the address for a name", status, got, "invalid_client")
+	status, got = pushes(key.signs(t, jose.ES256, assertion(w, "bank", map[string]any{"aud": []string{w.Base}}), nil))
+	fails(t, "our name in a list", status, got, "invalid_client")
+	status, got = bank.post(t, "/oidc/par", url.Values{"client_id": {"bank"}, "redirect_uri": {"https://bank.example.test/callback"}})
+	fails(t, "a client that proves nothing", status, got, "invalid_client")
 	if status, got = pushes(weak.signs(t, jose.PS256, assertion(w, "bank", nil), nil)); status != http.StatusCreated {
 		t.Fatalf("%d %v", status, got)
 	}
@@ -491,10 +495,39 @@ func TestTheFAPIProfile(t *testing.T) {
 	code := to.Query().Get("code")
 	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)))
 	fails(t, "tokens that are bound to nothing", status, got, "invalid_dpop_proof")
-	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)), "DPoP", newHolder(t, w).proof("POST", "/oidc/token"))
-	if status != 200 || got["token_type"] != "DPoP" {
-		t.Errorf("%d %v", status, got)
+	holder := newHolder(t, w)
+	status, got = bank.post(t, "/oidc/token", bank.byAssertion(code, key.signs(t, jose.ES256, assertion(w, "bank", nil), nil)), "DPoP", holder.proof("POST", "/oidc/token"))
+	refresh, _ := got["refresh_token"].(string)
+	if status != 200 || got["token_type"] != "DPoP" || refresh == "" {
+		t.Fatalf("%d %v", status, got)
 	}
+	// Its refresh token stays the one that it is, also for two of its workers at once and for one
+	// that lost an answer; it is nothing without the client's own proof and a key.
+	refreshes := func(proof ...string) (int, reply) {
+		form := bank.byAssertion("", key.signs(t, jose.ES256, assertion(w, "bank", nil), nil))
+		form.Set("grant_type", "refresh_token")
+		form.Set("refresh_token", refresh)
+		form.Del("code")
+		return bank.post(t, "/oidc/token", form, proof...)
+	}
+	var access string
+	for range 3 {
+		w.Later(time.Minute)
+		status, got = refreshes("DPoP", holder.proof("POST", "/oidc/token"))
+		if status != 200 || got["token_type"] != "DPoP" || got["refresh_token"] != nil || got["access_token"] == access {
+			t.Fatalf("%d %v", status, got)
+		}
+		access, _ = got["access_token"].(string)
+	}
+	status, got = refreshes()
+	fails(t, "a refresh without a key", status, got, "invalid_dpop_proof")
+	status, got = bank.post(t, "/oidc/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {"bank"}}, "DPoP", newHolder(t, w).proof("POST", "/oidc/token"))
+	fails(t, "a thief who has the token and a key", status, got, "invalid_client")
+	signsOut(w, p)
+	status, got = refreshes("DPoP", holder.proof("POST", "/oidc/token"))
+	fails(t, "a token of a session that is over", status, got, "invalid_grant")
+	w.Later(time.Minute)
+	p = signedIn(w, ada)
 	if to := where(p, bank.begin()); to.Query().Get("error") != "invalid_request" {
 		t.Errorf("without a pushed request it goes to %s with %v", to.Host, came(to.Query()))
 	}

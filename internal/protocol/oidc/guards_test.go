@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"countersign/internal/assurance"
+	"countersign/internal/failure"
 	"countersign/internal/jws"
 	"countersign/internal/oauth"
 )
@@ -299,5 +300,50 @@ func TestPKCEThatIsOptional(t *testing.T) {
 		if err := CheckSettings(raw); (err == nil) != good {
 			t.Errorf("%s: %v", settings, err)
 		}
+	}
+}
+
+// A client of FAPI 2.0 is saved only as its section 5.3.2 demands, for each demand by itself.
+func TestTheFAPIProfileIsWhole(t *testing.T) {
+	public, err := json.Marshal(jose.JSONWebKey{Key: newEC(t).Public(), KeyID: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]struct {
+		more map[string]any
+		says string // empty is that it is saved
+	}{
+		"whole":                    {nil, ""},
+		"with refresh tokens":      {map[string]any{"refresh": "session"}, ""},
+		"with nonces":              {map[string]any{"sender_constrained": "dpop-nonce"}, ""},
+		"by a secret":              {map[string]any{"authentication": "secret", "client_secret": "a-client-secret-of-more-than-32-characters"}, "authenticates by"},
+		"by nothing":               {map[string]any{"authentication": "none"}, "authenticates by"},
+		"without PKCE":             {map[string]any{"pkce": "optional"}, "without a profile"},
+		"RS256":                    {map[string]any{"id_token_algorithm": "RS256"}, "ES256"},
+		"native":                   {map[string]any{"runs": "native"}, "on a server"},
+		"an address without https": {map[string]any{"redirect_uris": []string{"http://localhost/callback"}}, "https"},
+		"devices":                  {map[string]any{"device": "anywhere"}, "FAPI"},
+		"refresh tokens in turn":   {map[string]any{"refresh": "session", "refresh_grace_seconds": 10}, "keeps its refresh token"},
+		"another profile":          {map[string]any{"profile": "fapi1"}, "fapi2"},
+	} {
+		settings := map[string]any{"client_id": "bank", "profile": FAPI2, "authentication": ByKey, "public_keys": []string{string(public)}, "redirect_uris": []string{"https://bank.example.test/callback"}}
+		maps.Copy(settings, k.more)
+		raw, err := json.Marshal(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckSettings(raw); (err == nil) != (k.says == "") || err != nil && !strings.Contains(failure.Public(err), k.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	fapi := Settings{Profile: FAPI2}
+	if !fapi.pushes() || !fapi.binds() {
+		t.Error("requests need not be pushed, or tokens not be bound")
+	}
+	if oauth.CodeLife > time.Minute {
+		t.Error("a code lives for longer than a minute")
+	}
+	if pushedLife >= 600*time.Second {
+		t.Error("a pushed request lives for ten minutes")
 	}
 }

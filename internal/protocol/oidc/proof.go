@@ -93,14 +93,14 @@ func (p *desk) asserted(r *http.Request, c client, v params) (bool, error) {
 		return false, nil
 	}
 	s, ok := c.read(v["client_assertion"], "client-authentication+jwt")
-	if !ok || s.Issuer != c.ClientID || s.Subject != c.ClientID || s.ID == "" || !s.Current(p.now()) || !s.IsFor(p.names(r, c)...) {
+	if !ok || s.Issuer != c.ClientID || s.Subject != c.ClientID || s.ID == "" || !s.Current(p.now()) || !s.IsFor(p.names(r, c)...) || c.Profile == FAPI2 && !s.One {
 		return false, nil
 	}
 	return p.grants.UseOnce(r.Context(), "assertion", c.ClientID, s.ID, s.Expires.Add(jws.Skew))
 }
 
 // names are those by which an assertion may call us: our own, and for clients that know no better
-// the address that is asked (RFC 7523 section 3). FAPI 2.0 knows our own alone.
+// the address that is asked (RFC 7523 section 3). FAPI 2.0 knows our own alone, and as one string.
 func (p *desk) names(r *http.Request, c client) []string {
 	if c.Profile == FAPI2 {
 		return []string{p.issuer()}

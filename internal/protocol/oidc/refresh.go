@@ -7,7 +7,8 @@ import (
 )
 
 // refresh turns a refresh token into the next one and an access token (RFC 6749 section 6). Each
-// is good once: one that comes again ends all that came of it (RFC 9700 section 4.14).
+// is good once: one that comes again ends all that came of it (RFC 9700 section 4.14). That of FAPI 2.0
+// stays as it is, because it is nothing without the client's key (section 5.3.2.1).
 //
 // What is bound to a key stays bound: of a client that has no other proof of itself to the same
 // key (RFC 9449 section 5), of another one to the key that it shows now.

@@ -246,6 +246,8 @@ func (s Settings) checkProfile() error {
 		return invalid("ID tokens of the FAPI 2.0 profile are signed by ES256.")
 	case s.native():
 		return invalid("The FAPI 2.0 profile is for applications on a server.")
+	case s.RefreshGrace > 0:
+		return invalid("A client of the FAPI 2.0 profile keeps its refresh token when it refreshes; leave refresh_grace_seconds out.")
 	}
 	for _, uri := range s.Redirects {
 		if !strings.HasPrefix(uri, "https://") {

@@ -159,7 +159,7 @@ func (p *desk) issue(w http.ResponseWriter, r *http.Request, a ask, g *oauth.Giv
 	// The ID token is signed while the commit waits for the disk: neither is handed out without the
 	// other.
 	var id string
-	terms := oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key,
+	terms := oauth.Terms{Lasts: c.accessLife(), Refresh: c.Refresh != "", Scopes: scopes, Key: a.key, Keep: c.Profile == FAPI2,
 		Beside: func(access string) (err error) {
 			id, err = p.statements.idToken(r.Context(), c, step.Grant, g, access)
 			return err
