@@ -204,8 +204,13 @@ func TestSignatureIsTheIssuers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	right, err := json.Marshal(jose.JSONWebKey{Key: &x.key.PublicKey, KeyID: "k1"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"another key":                      other.token(nil),
+		"the right key, brought along":     x.signed(`{"alg":"ES256","typ":"secevent+jwt","kid":"k1","jwk":`+string(right)+`}`, x.claims(nil)),
 		"another key's name":               x.signed(`{"alg":"ES256","typ":"secevent+jwt","kid":"k2"}`, x.claims(nil)),
 		"a name that leads elsewhere":      other.signed(`{"alg":"ES256","typ":"secevent+jwt","kid":"../../k1"}`, x.claims(nil)),
 		"none":                             coded(`{"alg":"none","typ":"secevent+jwt"}`) + "." + parts[1] + ".",

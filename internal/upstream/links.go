@@ -212,18 +212,27 @@ func (l *Links) record(ctx context.Context, tx *store.Tx, event string, c direct
 		Detail: map[string]string{"upstream": u.Name, "subject": subject, "credential": strconv.FormatInt(int64(c.ID), 10)}})
 }
 
-// Confirm confirms the links that a grant rests on, beside something of the person's own that is
-// held. Anything else it leaves as it is.
-func (l *Links) Confirm(ctx context.Context, g signin.Grant) error {
-	var linked []assurance.CredentialID
+// confirmed are the links of a rule that this evidence confirms: none where nothing of the person's
+// own that is held is beside them.
+func confirmed(evidence []assurance.Evidence) (linked []assurance.CredentialID) {
 	held := false
-	for _, e := range g.Evidence() {
+	for _, e := range evidence {
 		if e.Kind == kind.Kind && e.Traits.Has(assurance.Tentative) {
 			linked = append(linked, e.Credential)
 		}
 		held = held || e.Traits.Has(assurance.Held) && !e.Traits.Has(assurance.Foreign)
 	}
-	if len(linked) == 0 || !held {
+	if !held {
+		return nil
+	}
+	return linked
+}
+
+// Confirm confirms the links that a grant rests on, beside something of the person's own that is
+// held. Anything else it leaves as it is.
+func (l *Links) Confirm(ctx context.Context, g signin.Grant) error {
+	linked := confirmed(g.Evidence())
+	if len(linked) == 0 {
 		return nil
 	}
 	return l.db.Change(ctx, g.Actor(), func(tx *store.Tx) error {
