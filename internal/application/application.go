@@ -51,8 +51,11 @@ type Application struct {
 	// nothing, or VouchesPassword. Coverage lists that as a weakness.
 	Vouches  string          `json:"vouches,omitempty"`
 	Settings json.RawMessage `json:"settings"`
-	Created  time.Time       `json:"created"`
-	Changed  time.Time       `json:"changed"`
+	// Bound says that it takes sessions alone that are bound to their device ([BoundSessions]). It
+	// stands in the settings, and is read with them.
+	Bound   bool      `json:"-"`
+	Created time.Time `json:"created"`
+	Changed time.Time `json:"changed"`
 	// Version differs after each change. A change names the version that it is based on.
 	Version string `json:"version,omitempty"`
 
@@ -181,6 +184,7 @@ func (c *Catalogue) readOnce(ctx context.Context, r store.Reader) (v *cached, ov
 			overtaken = !c.report(ctx, a, wrong) || overtaken
 			continue // an application that nobody believes is an unknown one: refused
 		}
+		a.Bound = demandsBound(a.Settings)
 		v.all = append(v.all, a)
 		v.byName[a.Name] = a
 	}

@@ -31,3 +31,24 @@ func ReadSettings(raw json.RawMessage, settings any) error {
 	}
 	return failure.New(failure.Invalid, "The settings are not the JSON object that they should be.")
 }
+
+// BoundSessions is the one value of the setting sessions, which protocols of browsers share: the
+// application takes sessions alone that are bound to their device. Empty takes every one.
+const BoundSessions = "bound"
+
+// CheckSessions says what is wrong with the setting sessions.
+func CheckSessions(value string) error {
+	if value != "" && value != BoundSessions {
+		return failure.New(failure.Invalid, "%q is not what can be asked of sessions; use %q, or leave it out.", value, BoundSessions)
+	}
+	return nil
+}
+
+// demandsBound reports whether settings take bound sessions alone. Those that cannot be read are
+// their protocol's, which serves nothing by them.
+func demandsBound(settings json.RawMessage) bool {
+	var shared struct {
+		Sessions string `json:"sessions"`
+	}
+	return json.Unmarshal(settings, &shared) == nil && shared.Sessions == BoundSessions
+}

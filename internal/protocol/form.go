@@ -1,5 +1,7 @@
 package protocol
 
+import "countersign/internal/application"
+
 // Group is a part of the form that the console has for an application's settings.
 // What settings hold and no group names stays as it is stored.
 type Group struct {
@@ -55,3 +57,8 @@ type Field struct {
 
 // Choice is one value of a list, with its words.
 type Choice struct{ Value, Text string }
+
+// SessionChoices are those of the setting sessions ([application.CheckSessions]).
+func SessionChoices() []Choice {
+	return []Choice{{Value: "", Text: "May be of every browser"}, {Value: application.BoundSessions, Text: "Must be bound to the person's device (DBSC)"}}
+}

@@ -66,7 +66,7 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 // what is cached as well.
 func (c *checks) remembered(p *policy.Policy, r *Request, app application.Application, now time.Time) *cachedGrant {
 	s := c.cache.session(r.Session, now)
-	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" {
+	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" || app.Bound && !s.bound {
 		return nil
 	}
 	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app, bound: s.bound}

@@ -125,6 +125,13 @@ func decide(m *matter) decision {
 		}
 		return d
 	}
+	if m.application.Bound && !m.bound {
+		d.reason = Unbound
+		if isKnown(m) {
+			d.public = language.Say("You are known, but this takes a browser that binds its sign-in to your device, such as Chrome on Windows, and yours did not. Sign in with such a browser.")
+		}
+		return d
+	}
 	usable := m.usable(refused)
 	d.evidence = m.counting(usable, refused)
 	missing := d.requirement.Missing(d.evidence, m.now)
@@ -143,16 +150,24 @@ func decide(m *matter) decision {
 // nothing. In a browser the right password is enough, because a wrong one is asked for
 // again there and the denial itself has told the two apart already.
 func (m *matter) whyDenied(why string, ruled bool) language.Sentence {
-	shown := append(slices.Clone(m.held), m.shown...)
-	known := m.browser() && assurance.Need(assurance.Known).Met(shown, m.now)
 	switch {
-	case !known && !assurance.TwoFactors().Met(shown, m.now):
+	case !isKnown(m):
 		return language.Sentence{}
 	case ruled:
 		return language.Say("You are known, but the rules refuse this: %s. Signing in again does not change that; ask your administrator.", why)
 	}
 	return language.Say("You are known, but no rule lets you do this. Signing in again does not change that; ask your administrator.")
 }
+
+// isKnown reports whether whoever asks has shown enough to read why they are denied.
+func isKnown(m *matter) bool {
+	shown := append(slices.Clone(m.held), m.shown...)
+	return m.browser() && assurance.Need(assurance.Known).Met(shown, m.now) || assurance.TwoFactors().Met(shown, m.now)
+}
+
+// Unbound is the reason why somebody is denied whose session is bound to no device, at an application
+// that takes no other one.
+const Unbound = "session-not-bound"
 
 // barred says why the account gets nothing, whatever it shows and whatever policy
 // says; empty when it may.

@@ -36,7 +36,7 @@ func (c *checks) keyFor(ctx context.Context, r Request, account directory.Accoun
 		return "", time.Time{}, false
 	}
 	app, err := c.judge.application(ctx, r.Application)
-	if err != nil {
+	if err != nil || app.Bound { // a key has no session that could be bound
 		return "", time.Time{}, false
 	}
 	m := c.judge.matter(&attempt{Request: r, Delegated: true}, app)

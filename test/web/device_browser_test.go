@@ -166,6 +166,34 @@ func TestPolicyDemandsABoundSession(t *testing.T) {
 	}
 }
 
+// The promise: an application whose settings take bound sessions alone lets a browser in that binds,
+// without a rule of the policy, and tells any other one why it does not; what takes every session
+// lets both in. A client by OpenID Connect that is sent a browser while it binds gets its code.
+func TestAnApplicationDemandsABoundSession(t *testing.T) {
+	authority, cert, certFile, keyFile := trusted(t)
+	d := newDomainsWith(t, cert, certFile, keyFile)
+	d.Protect("wiki", map[string]any{"hosts": []string{strings.TrimPrefix(d.wiki, "https://")}, "sessions": "bound"})
+	b := testbed.ChromiumWithKeys(t, authority)
+	b.Visit(d.wiki + "/notes")
+	signsIn(d, b)
+	b.WaitLocation(d.wiki + "/notes")
+
+	d.Later(time.Minute) // for the next code
+	plain := testbed.Chromium(t)
+	plain.Visit(d.wiki + "/notes")
+	signsIn(d, plain)
+	plain.WaitText("main", "One moment")
+	d.Later(time.Minute)
+	plain.WaitText("main", "this takes a browser that binds its sign-in to your device")
+	plain.Visit(d.code + "/")
+	plain.WaitLocation(d.code + "/")
+	if plain.Status(d.wiki+"/notes") != http.StatusForbidden {
+		t.Error("the refused browser reads the page")
+	}
+	b.Visit(d.wiki + "/notes")
+	b.WaitLocation(d.wiki + "/notes")
+}
+
 // What browsers send by themselves is taken from nobody else: neither a page of another site, nor
 // whoever has the cookie, can bind a session or go on with it.
 func TestDeviceDoors(t *testing.T) {

@@ -56,6 +56,8 @@ func Description() protocol.Description {
 				{Name: "tokens_of", Label: "Access tokens of", Kind: protocol.Words,
 					Help: "For access-token: the names of the OpenID clients whose tokens are taken here."},
 			}},
+			{Legend: "Sessions", Folded: true, Fields: []protocol.Field{{Name: "sessions", Label: "People's sessions",
+				Help: "A copy of a bound session's cookies is nothing after five minutes. Few browsers bind them.", Choices: protocol.SessionChoices()}}},
 			{Legend: "Ambiguous addresses", Folded: true, Fields: []protocol.Field{{Name: "ambiguous", Label: "Addresses that can be read in several ways",
 				Help:    "Such as /a%2Fb and /a;b. Where neither a guarded path nor the policy looks at the path, they pass in any case.",
 				Choices: []protocol.Choice{{Value: "", Text: "Are refused where a path is looked at"}, {Value: Pass, Text: "Pass, unless a guarded path covers one of the readings"}}}}},

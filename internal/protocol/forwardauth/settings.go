@@ -51,6 +51,9 @@ type Settings struct {
 	// shown and for the test of it, and let nobody in. Empty is not said.
 	Backend string   `json:"backend,omitempty"`
 	Inside  []string `json:"inside,omitempty"`
+	// Sessions is [application.BoundSessions] for an application that takes sessions alone that are
+	// bound to their device, or empty.
+	Sessions string `json:"sessions,omitempty"`
 }
 
 // The values of [Settings.Ambiguous].
@@ -86,7 +89,10 @@ func CheckSettings(raw json.RawMessage) error {
 	if s.Ambiguous != "" && s.Ambiguous != Refuse && s.Ambiguous != Pass {
 		return failure.New(failure.Invalid, "%q is not what can be done with ambiguous addresses; use %q or %q.", s.Ambiguous, Refuse, Pass)
 	}
-	if err := errors.Join(s.checkPrograms(), s.checkPlaces()); err != nil {
+	if s.Sessions != "" && (slices.Contains(s.Programs, AutomationKey) || slices.Contains(s.Programs, PasswordAndCode)) {
+		return failure.New(failure.Invalid, "A program that brings no session has none that could be bound: leave out sessions, or %s and %s of programs.", AutomationKey, PasswordAndCode)
+	}
+	if err := errors.Join(application.CheckSessions(s.Sessions), s.checkPrograms(), s.checkPlaces()); err != nil {
 		return err
 	}
 	return s.checkOpenings()

@@ -15,10 +15,14 @@ func TestCheckSettings(t *testing.T) {
 		`{"hosts":["*.org"]}`:            false,
 		`{"hosts":["h"],"rules":[{"path":"/a","action":"x","query":["=v"]}]}`:     false,
 		`{"hosts":["h"],"rules":[{"path":"/a","action":"x","methods":["post"]}]}`: false,
-		`{"hosts":["a@b"]}`:                                       false,
-		`{"hosts":["h"],"unknown":1}`:                             false,
-		`{"hosts":["h"],"rules":[{"path":"/../a","action":"x"}]}`: false,
-		`{"hosts":["h"],"rules":[{"path":"/a"}]}`:                 false,
+		`{"hosts":["a@b"]}`:                                                   false,
+		`{"hosts":["h"],"sessions":"bound"}`:                                  true,
+		`{"hosts":["h"],"sessions":"any"}`:                                    false,
+		`{"hosts":["h"],"sessions":"bound","programs":["automation-key"]}`:    false,
+		`{"hosts":["h"],"sessions":"bound","programs":["password-and-code"]}`: false,
+		`{"hosts":["h"],"unknown":1}`:                                         false,
+		`{"hosts":["h"],"rules":[{"path":"/../a","action":"x"}]}`:             false,
+		`{"hosts":["h"],"rules":[{"path":"/a"}]}`:                             false,
 		`[]`: false,
 	} {
 		if err := CheckSettings(json.RawMessage(text)); (err == nil) != good {

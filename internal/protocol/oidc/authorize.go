@@ -154,7 +154,9 @@ func (p *front) decide(w http.ResponseWriter, r *http.Request, q request, pendin
 		p.granted(w, r, q, wish, pending, step.Grant)
 	case step.State == signin.Ask && q.prompted("none"):
 		p.refuse(w, r, q, notAsked(step, wish))
-	case step.State == signin.Ask:
+	case step.State == signin.Wait && q.prompted("none"):
+		p.refuse(w, r, q, fault{"interaction_required", "The browser has not bound the session to its device yet."})
+	case step.State == signin.Ask, step.State == signin.Wait: // the pages wait until it is bound
 		p.signIn(w, r, q, wish, pending)
 	case q.prompted("none") || wish.essential:
 		p.refuse(w, r, q, denied(wish))

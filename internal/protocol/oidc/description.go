@@ -64,6 +64,7 @@ func form() []protocol.Group {
 			{Name: "consent", Label: "Consent", Choices: []protocol.Choice{{Value: "", Text: "It is one of ours: nobody is asked"}, {Value: AsksConsent, Text: "It is somebody else's: people are asked what it may know"}}},
 			{Name: "requests", Label: "Its requests", Choices: []protocol.Choice{{Value: "", Text: "Come in the browser's address"}, {Value: Pushed, Text: "Must be pushed (PAR)"}, {Value: Signed, Text: "Must be signed"}}},
 			{Name: "pkce", Label: "PKCE", Choices: []protocol.Choice{{Value: "", Text: "Each request has it (S256)"}, {Value: PKCEOptional, Text: "May be left out: the application knows none, as Gitea 1.23"}}},
+			{Name: "sessions", Label: "People's sessions", Choices: protocol.SessionChoices()},
 			{Name: "profile", Label: "Profile", Choices: []protocol.Choice{{Value: "", Text: "None"}, {Value: FAPI2, Text: "FAPI 2.0: private key or certificate, pushed requests, bound tokens, strict algorithms"}}},
 		}},
 		{Legend: "What it gets", Folded: true, Fields: []protocol.Field{

@@ -347,3 +347,14 @@ func TestTheFAPIProfileIsWhole(t *testing.T) {
 		t.Error("a pushed request lives for ten minutes")
 	}
 }
+
+// A client that takes bound sessions alone has nothing that outlives them or stands beside them.
+func TestSessionsThatMustBeBound(t *testing.T) {
+	for settings, good := range map[string]bool{`"sessions":"bound"`: true, `"sessions":"any"`: false, `"sessions":"bound","refresh":"session"`: true,
+		`"sessions":"bound","refresh":"offline","offline_days":3`: false, `"sessions":"bound","device":"anywhere"`: false} {
+		raw := json.RawMessage(`{"client_id":"wiki","client_secret":"a-client-secret-of-more-than-32-characters","redirect_uris":["https://wiki.example.org/callback"],` + settings + `}`)
+		if err := CheckSettings(raw); (err == nil) != good {
+			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}

@@ -106,6 +106,9 @@ type Settings struct {
 	// TellsOwners has people told by mail of who comes to it as them, and of who is refused with a
 	// token of theirs, as a resource server: [TellEach], or empty.
 	TellsOwners string `json:"tells_owners,omitempty"`
+	// Sessions is [application.BoundSessions] for a client that takes sessions alone that are bound
+	// to their device, or empty.
+	Sessions string `json:"sessions,omitempty"`
 	// Start is where people begin, for their list of applications; empty is nowhere.
 	Start string `json:"start,omitempty"`
 }
@@ -203,7 +206,7 @@ func CheckSettings(raw json.RawMessage) error {
 			return invalid("The address after signing out %q %s.", uri, why)
 		}
 	}
-	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkScopes, s.checkAppPasswords, s.checkMail, s.checkDevice} {
+	for _, check := range []func() error{s.checkWords, s.checkAuthentication, s.checkRefresh, s.checkClasses, s.checkStart, s.checkProfile, s.checkSessionTag, s.checkIntrospects, s.checkCertificates, s.checkLogout, s.checkScopes, s.checkAppPasswords, s.checkMail, s.checkDevice, func() error { return checkSessions(s) }} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -296,6 +299,19 @@ func (s Settings) checkRefresh() error {
 }
 
 func (s Settings) grace() time.Duration { return time.Duration(s.RefreshGrace) * time.Second }
+
+// checkSessions demands that nothing outlives the session, or stands beside it, where it must be bound.
+func checkSessions(s Settings) error {
+	switch {
+	case s.Sessions == "":
+		return nil
+	case s.Refresh == Offline:
+		return invalid("Offline refresh tokens outlive the session, and so are bound to no device: leave out sessions, or set refresh to session.")
+	case s.Device != "":
+		return invalid("A device without a browser has no session that could be bound: leave out sessions or device.")
+	}
+	return application.CheckSessions(s.Sessions)
+}
 
 func (s Settings) checkClasses() error {
 	if _, ok := vocabularies[s.Classes]; !ok {

@@ -123,6 +123,7 @@ func form() []protocol.Group {
 		{Legend: "Beginning and ending", Folded: true, Fields: []protocol.Field{
 			{Name: "start", Label: "Where people begin", Help: "The address of a page of the application that sends them here to sign in; or ours, if they may begin at their own pages here and the application takes responses that it did not ask for."},
 			{Name: "hours", Label: "Hours that its own session may last", Kind: protocol.Number, Help: "1 to 24; 8 where it is empty."},
+			{Name: "sessions", Label: "People's sessions", Choices: protocol.SessionChoices()},
 			{Name: "logout", Label: "Where it is told of a sign-out", Help: "Its single logout service; it needs the certificate above."},
 			{Name: "logout_soap", Label: "Where it is told without a browser", Help: "Its single logout service by SOAP: so it learns also of sessions that an administrator ends."},
 			{Name: "inside", Label: "Addresses inside", Kind: protocol.Words, Help: "Networks, addresses and host names inside your network to which that address, and that of the metadata, may lead."},

@@ -71,6 +71,9 @@ type Settings struct {
 	Start string `json:"start,omitempty"`
 	// Hours is how long its own session may last: 1 to 24, 8 where it is zero.
 	Hours int `json:"hours,omitempty"`
+	// Sessions is [application.BoundSessions] for an application that takes sessions alone that are
+	// bound to their device, or empty.
+	Sessions string `json:"sessions,omitempty"`
 }
 
 // Consumer is an assertion consumer service.
@@ -185,6 +188,9 @@ func readBeside(raw json.RawMessage, fetched []byte) (party, error) {
 	}
 	keyed := len(p.certificates) > 0 || p.unread
 	if err := s.checkSOAP(keyed); err != nil {
+		return p, err
+	}
+	if err := application.CheckSessions(s.Sessions); err != nil {
 		return p, err
 	}
 	return p, s.checkLogout(keyed)

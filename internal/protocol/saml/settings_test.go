@@ -26,7 +26,7 @@ func set(key string, value any) func(map[string]any) {
 func TestSettings(t *testing.T) {
 	consumer := func(url string) []any { return []any{map[string]any{"url": url}} }
 	for name, change := range map[string]func(map[string]any){
-		"as they are": func(map[string]any) {}, "at another port": set("consumers", consumer("https://wiki.example.org:8443/acs?x=1")), "a mail address": set("name", "mail"), "hours": set("hours", 24),
+		"as they are": func(map[string]any) {}, "at another port": set("consumers", consumer("https://wiki.example.org:8443/acs?x=1")), "a mail address": set("name", "mail"), "hours": set("hours", 24), "bound sessions": set("sessions", "bound"),
 		"two addresses": set("consumers", []any{map[string]any{"url": "https://a.example.org/"}, map[string]any{"url": "https://b.example.org/", "index": 1}}), "attributes": set("attributes", []any{map[string]any{"what": "mail"}, map[string]any{"what": "mail", "as": "mail"}}),
 	} {
 		if err := CheckSettings(settings(change)); err != nil {
@@ -37,7 +37,7 @@ func TestSettings(t *testing.T) {
 		"no entity": set("entity_id", ""), "a space in it": set("entity_id", "a b"), "no address": set("consumers", []any{}), "a word": set("consumers", consumer("acs")), "a script": set("consumers", consumer("javascript:alert(1)")),
 		"a name in it": set("consumers", consumer("https://a@b.example.org/")), "a fragment": set("consumers", consumer("https://b.example.org/#x")), "a backslash": set("consumers", consumer(`https://b.example.org\@evil.example.org/`)),
 		"a quote": set("consumers", consumer(`https://b.example.org/"`)), "a line": set("consumers", consumer("https://b.example.org/\n")), "twice": set("consumers", append(consumer("https://b.example.org/"), consumer("https://b.example.org/")...)),
-		"one index twice": set("consumers", append(consumer("https://b.example.org/"), consumer("https://c.example.org/")...)), "an unknown name": set("name", "handle"), "unknown": set("unsigned", "yes"), "25 hours": set("hours", 25),
+		"one index twice": set("consumers", append(consumer("https://b.example.org/"), consumer("https://c.example.org/")...)), "an unknown name": set("name", "handle"), "unknown": set("unsigned", "yes"), "25 hours": set("hours", 25), "sessions of a word": set("sessions", "any"),
 		"an unknown attribute": set("attributes", []any{map[string]any{"what": "salary"}}), "one attribute twice": set("attributes", []any{map[string]any{"what": "mail"}, map[string]any{"what": "mail"}}),
 		"no certificate": set("certificates", []any{"hello"}), "a key in its place": set("certificates", []any{"-----BEGIN PRIVATE KEY-----", "AAAA", "-----END PRIVATE KEY-----"}),
 		"logout without a certificate": set("logout", "https://wiki.example.org/slo"), "logout by carrier pigeon": set("logout_binding", "soap"), "a setting that is none": set("secret", "x"), "begun nowhere": set("start", "here"),

@@ -173,9 +173,9 @@ func (d *provider) decide(w http.ResponseWriter, r *http.Request, to *party, a a
 		d.unavailable(w, r, err)
 	case step.State == signin.Granted:
 		d.answer(w, r, to, a, step.Grant)
-	case step.State == signin.Ask && a.Silent:
+	case (step.State == signin.Ask || step.State == signin.Wait) && a.Silent:
 		d.fail(w, r, to, a, message.Status{Code: message.Responder, Second: message.NoPassive, Says: "The person would have to be asked."})
-	case step.State == signin.Ask:
+	case step.State == signin.Ask, step.State == signin.Wait: // the pages wait until the session is bound
 		d.signIn(w, r, ask)
 	case d.onlyTheWish(r, ask):
 		d.fail(w, r, to, a, message.Status{Code: message.Responder, Second: message.NoAuthnContext, Says: "The person cannot sign in by the requested class of authentication."})

@@ -102,6 +102,7 @@ var reasons = map[string]string{
 	"no-url":                      "the proxy did not say the address",
 	"nobody-knows":                "who removed the account of that name before is not known any more",
 	"none":                        "there was none",
+	"session-not-bound":           "the session is bound to no device, and the application takes no other",
 	"not-administrator":           "only administrators may",
 	"not-asked":                   "it was not asked for",
 	"not-attested":                "nothing vouches for the key’s maker",
