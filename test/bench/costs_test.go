@@ -28,6 +28,7 @@ import (
 	"countersign/internal/application"
 	"countersign/internal/audit"
 	"countersign/internal/authenticator/slowhash"
+	"countersign/internal/dbsc"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
 	"countersign/internal/protocol/radius"
@@ -430,8 +431,8 @@ func fiftyRules() string {
 }
 
 // session signs a person in to an application behind fifty rules, and returns the headers
-// with which a proxy asks about her.
-func (c *costs) session(w *servertest.World) http.Header {
+// with which a proxy asks about her, and the secret of her session here.
+func (c *costs) session(w *servertest.World) (http.Header, string) {
 	c.b.Helper()
 	ada := w.EnrollCodes("ada")
 	if err := w.PlantApplications(c.b.Context(), "wiki.test", servertest.DrillSecret); err != nil {
@@ -439,7 +440,8 @@ func (c *costs) session(w *servertest.World) http.Header {
 	}
 	w.SetPolicy(fiftyRules())
 	to := session.Handover{Host: "http://wiki.test", Browser: "ada's"}
-	code, err := w.Handovers.Derive(c.b.Context(), w.SignedIn(ada), to)
+	parent := w.SignedIn(ada)
+	code, err := w.Handovers.Derive(c.b.Context(), parent, to)
 	if err != nil {
 		c.b.Fatal(err)
 	}
@@ -447,11 +449,11 @@ func (c *costs) session(w *servertest.World) http.Header {
 	if err != nil {
 		c.b.Fatal(err)
 	}
-	return http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-For": {"203.0.113.9"}, "Cookie": {"countersign-app=" + child}}
+	return http.Header{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"wiki.test"}, "X-Forwarded-Uri": {"/notes"}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-For": {"203.0.113.9"}, "Cookie": {"countersign-app=" + child}}, parent
 }
 
 func (c *costs) forwardAuth(name string, w *servertest.World) {
-	headers := c.session(w)
+	headers, parent := c.session(w)
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := r.Cookie("countersign-app"); err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -461,7 +463,7 @@ func (c *costs) forwardAuth(name string, w *servertest.World) {
 	check := httptest.NewServer(w.Handler)
 	defer check.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
-	get := func(server string) func(int) error {
+	get := func(server string, headers http.Header) func(int) error {
 		return func(int) error {
 			r, _ := http.NewRequest("GET", server+"/verify/caddy", nil)
 			r.Header = headers
@@ -477,8 +479,39 @@ func (c *costs) forwardAuth(name string, w *servertest.World) {
 			return nil
 		}
 	}
-	a, l := c.turns(16, get(check.URL), get(bare.URL))
+	a, l := c.turns(16, get(check.URL, headers), get(bare.URL, headers))
 	c.faster("forward-auth check, 50 rules", name, a, l, "net/http and a cookie", "0.85")
+	a, l = c.turns(16, get(check.URL, c.bound(w, headers, parent)), get(check.URL, headers))
+	c.faster("the same, of a session that is bound to its device", name, a, l, "one that is not", "0.9")
+}
+
+// bound are the headers of a check with a session of its own that is bound to a device, in the first
+// five minutes of its bound cookie.
+func (c *costs) bound(w *servertest.World, like http.Header, parent string) http.Header {
+	c.b.Helper()
+	must := func(err error) {
+		c.b.Helper()
+		if err != nil {
+			c.b.Fatal(err)
+		}
+	}
+	to := session.Handover{Host: "http://wiki.test", Browser: "another"}
+	code, err := w.Handovers.Derive(c.b.Context(), parent, to)
+	must(err)
+	child, err := w.Handovers.Accept(c.b.Context(), code, to, session.Visit{})
+	must(err)
+	devices := session.NewDevices(w.Sessions, w.Tickets)
+	challenge, err := devices.Offer(c.b.Context(), session.At(to.Host, child))
+	must(err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	proof, err := dbsc.Signed(key, challenge, true)
+	must(err)
+	given, err := devices.Bind(c.b.Context(), session.At(to.Host, child), proof, session.Visit{Application: "wiki"})
+	must(err)
+	out := like.Clone()
+	out.Set("Cookie", "countersign-app="+child+"; countersign-bound-app="+given.Cookie)
+	return out
 }
 
 // passkey is a whole sign-in by passkey through the engine, against one P-256

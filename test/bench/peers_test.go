@@ -538,7 +538,7 @@ func (p *peers) forward() {
 	w := servertest.NewWorld(p.b)
 	check := httptest.NewServer(w.Handler)
 	defer check.Close()
-	headers := p.session(w)
+	headers, _ := p.session(w)
 	p.proxy = installed(p.b, "oauth2-proxy")
 	proxy, cookie := oauth2Proxy(p.b, p.proxy)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
