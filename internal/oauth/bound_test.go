@@ -274,15 +274,36 @@ func TestAnEndIsHeardAtOnce(t *testing.T) {
 	}
 }
 
-// What a grant is remembered as is over with it: the time of the token, and of the row.
+// What is announced of a grant, as another server does that ended it, has its row read anew: this
+// server has not read in the log yet that it is over.
+func TestWhatIsAnnouncedIsReadAnew(t *testing.T) {
+	r, ctx := setUp(t), t.Context()
+	_, tokens := r.issues(t, "ada", r.begins(t, "ada", Spec{}))
+	a, err := r.ByAccess(ctx, tokens.Access)
+	must(t, err)
+	storetest.NewAttacker(t, r.dsn).Do("delete from oauth_grant where id = $1", a.Given.ID)
+	if _, err := r.ByAccess(ctx, tokens.Access); err != nil {
+		t.Errorf("it is not remembered: %v", err)
+	}
+	storetest.Change(t, r.DB, func(tx *store.Tx) error { tx.Announce(topic(a.Given)); return nil })
+	if _, err := r.ByAccess(ctx, tokens.Access); !gone(err) {
+		t.Errorf("it is good after the announcement: %v", err)
+	}
+}
+
+// What is remembered of a grant is over with it.
 func TestWhatIsRememberedExpires(t *testing.T) {
 	r := setUp(t)
-	code := r.begins(t, "ada", Spec{Lasts: 20 * time.Second})
-	_, tokens := r.issues(t, "ada", code)
-	if _, err := r.ByAccess(t.Context(), tokens.Access); err != nil {
-		t.Fatal(err)
+	_, tokens := r.issues(t, "ada", r.begins(t, "ada", Spec{Lasts: 20 * time.Second}))
+	a, err := r.ByAccess(t.Context(), tokens.Access)
+	must(t, err)
+	if _, fresh := r.Grants.known.fresh(a.Given.ID); !fresh {
+		t.Error("it is not remembered")
 	}
 	r.now = r.now.Add(21 * time.Second)
+	if _, fresh := r.Grants.known.fresh(a.Given.ID); fresh {
+		t.Error("the row is over and remembered as good")
+	}
 	if _, err := r.ByAccess(t.Context(), tokens.Access); !gone(err) {
 		t.Errorf("the row is over and its token good: %v", err)
 	}
