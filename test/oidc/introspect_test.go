@@ -299,3 +299,23 @@ func (p *party) gives(t testing.TB, token string, more ...string) int {
 	resp.Body.Close()
 	return resp.StatusCode
 }
+
+// A resource server is told without the headers that protect pages, and as what it is; whatever else
+// the address answers can reach a browser, and has them.
+func TestTheHeadersOfIntrospection(t *testing.T) {
+	w := servertest.NewWorld(t)
+	wiki := newParty(w, "wiki", nil)
+	access, _ := wiki.tokens(t, signedIn(w, w.EnrollCodes("ada")))
+	for name, form := range map[string]url.Values{"told": wiki.about(access), "refused": {"token": {access}}} {
+		r, err := http.PostForm(w.Base+"/oidc/introspect", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		told := r.StatusCode == http.StatusOK
+		if told != (name == "told") || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Cache-Control") != "no-store" ||
+			(r.Header.Get("Content-Security-Policy") == "") != told {
+			t.Errorf("%s: %s with %v", name, r.Status, r.Header)
+		}
+	}
+}
