@@ -358,3 +358,18 @@ func TestSessionsThatMustBeBound(t *testing.T) {
 		}
 	}
 }
+
+// A refresh token comes twice only for some seconds, and only where who has it is not all that there
+// is: a client that proves who it is, or tokens that are bound to a key.
+func TestSettingsOfTheGrace(t *testing.T) {
+	const secret = `"client_secret":"a-client-secret-of-more-than-32-characters",`
+	for settings, good := range map[string]bool{
+		secret + `"refresh":"session","refresh_grace_seconds":10`: true, secret + `"refresh":"session","refresh_grace_seconds":30`: true, secret + `"refresh":"session","refresh_grace_seconds":31`: false,
+		secret + `"refresh":"session","refresh_grace_seconds":-1`: false, secret + `"refresh_grace_seconds":10`: false, `"authentication":"none","refresh":"session","refresh_grace_seconds":10`: false,
+		`"authentication":"none","refresh":"session","refresh_grace_seconds":10,"sender_constrained":"dpop"`: true,
+	} {
+		if err := CheckSettings(json.RawMessage(`{"client_id":"wiki","redirect_uris":["https://wiki.example.org/callback"],` + settings + `}`)); (err == nil) != good {
+			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func TestSessionTags(t *testing.T) {
 		"a passkey of an hour ago":     {s, []assurance.Evidence{shown("passkey", passkey, time.Hour)}, ""},
 		"an old passkey, and codes":    {s, []assurance.Evidence{shown("passkey", passkey, time.Hour), shown("password", password, 0), shown("totp", code, 0)}, "mfa"},
 		"nothing":                      {s, nil, ""},
-		"a client that is told no tag": {Settings{}, []assurance.Evidence{shown("passkey", passkey, time.Minute)}, ""},
+		"a client that is told no tag": {Settings{SessionTagMinutes: 15}, []assurance.Evidence{shown("passkey", passkey, time.Minute)}, ""},
 	} {
 		tags, is := k.s.sessionTag(k.evidence, now)
 		if is != (k.want != "") || is && (!slices.Equal(tags.Principal["cs-mfa"], []string{k.want}) || !slices.Equal(tags.Transitive, []string{"cs-mfa"})) {
