@@ -189,6 +189,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) (in
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	req.Header.Set("Prefer", api.Async)
 	if s := c.secret(); s != "" {
 		req.Header.Set("Authorization", "Bearer "+s)
 	}

@@ -20,6 +20,7 @@ func page(c *servertest.Terminal, action, body string) string {
 	r.RemoteAddr = "127.0.0.1:4711"
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+c.Secret)
+	r.Header.Set("Prefer", api.Async)
 	c.W.Later(6 * time.Minute) // so that it waits for a proof
 	out := httptest.NewRecorder()
 	c.W.Handler.ServeHTTP(out, r)

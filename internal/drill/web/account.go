@@ -176,6 +176,10 @@ func (s administration) staleAdministration(ctx context.Context, p *drill.Play, 
 		return tries, err
 	}
 	tries = append(tries, a.accomplice(ctx, p, friend)...)
+	stolen, err := s.bearer(ctx, p, friend)
+	if tries = append(tries, stolen...); err != nil {
+		return tries, err
+	}
 	made, err := s.approvals(ctx, p)
 	return append(tries, made...), err
 }

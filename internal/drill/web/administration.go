@@ -30,6 +30,8 @@ type terminalStep struct {
 type reply struct {
 	status int
 	words  string
+	// demands is what the answer demands, in WWW-Authenticate.
+	demands string
 }
 
 // tried is what came of a try that this is the answer to.
@@ -63,7 +65,7 @@ func (s administration) call(ctx context.Context, p *drill.Play, path, secret st
 	if err == nil && out != nil && resp.StatusCode == http.StatusOK {
 		err = json.Unmarshal(body, out)
 	}
-	return reply{resp.StatusCode, said(resp) + refusal(body)}, err
+	return reply{resp.StatusCode, said(resp) + refusal(body), resp.Header.Get("WWW-Authenticate")}, err
 }
 
 // refusal is the sentence of a problem that the API answered (RFC 9457), or nothing.

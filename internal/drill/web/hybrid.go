@@ -38,11 +38,12 @@ type Lie struct {
 	Edit func(response string) string
 }
 
-// Hybrid is the sign-in of the server by way of such a provider.
+// Hybrid is the sign-in of the server by way of such a provider. Its owners enter as a part of the
+// attack, before and after it: those of other rows, who administer at times, are linked to nobody.
 func (s Server) Hybrid(h Hybrid) drill.Component {
 	of := hybrid{h, string(s)}
 	return drill.Component{Kind: drill.Upstream, Application: Self, Name: "sign-in by way of " + h.Name,
-		Moves: map[drill.Move]drill.Attack{drill.ForgeIdentity: of.forge}, Enter: of.enter}
+		Moves: map[drill.Move]drill.Attack{drill.ForgeIdentity: of.forge}}
 }
 
 type hybrid struct {
@@ -132,7 +133,8 @@ func (h hybrid) forge(ctx context.Context, p *drill.Play, c *drill.Canary) ([]dr
 	for _, lie := range h.Lies {
 		tries = append(tries, h.lies(ctx, p, lie))
 	}
-	return append(append(tries, h.again(ctx, p)...), h.turned(ctx, p)...), nil
+	tries = append(append(tries, h.again(ctx, p)...), h.turned(ctx, p)...)
+	return tries, h.enter(ctx, p, c) // the owner still does
 }
 
 // word comes by way of the provider, and goes on with what is typed.

@@ -170,6 +170,7 @@ type Problem struct {
 // The Type of a problem that the client can do something about.
 const (
 	SignInProblem = "urn:countersign:sign-in"
+	StepUpProblem = "urn:countersign:step-up"
 	plainProblem  = "about:blank"
 )
 
@@ -183,6 +184,9 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, signInNeeded):
 		p.Type, p.Status = SignInProblem, http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	case errors.Is(err, insufficient):
+		p.Type, p.Status = StepUpProblem, http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", error_description="Sign in again, or ask for an approval with Prefer: respond-async."`)
 	case errors.As(err, &big):
 		p.Status = http.StatusRequestEntityTooLarge
 	case p.Status >= 500:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"countersign/internal/admin"
@@ -57,6 +58,9 @@ func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request
 			if s.Reads {
 				return nil, signInNeeded // looking is a matter of the session
 			}
+			if !awaits(r) {
+				return nil, insufficient
+			}
 			if err := a.admin.PreflightBy(r.Context(), a.caller.asker(r), cmd); err != nil {
 				return nil, err // nobody is asked to approve what would be refused
 			}
@@ -65,6 +69,26 @@ func (a *commands) command(s admin.Spec) func(http.ResponseWriter, *http.Request
 		return nil, failure.Refuse(step.Reason, step.Public)
 	}
 }
+
+// Async is the preference (RFC 7240 section 4.1) of a client that waits for an approval.
+const Async = "respond-async"
+
+// awaits reports whether the client can have a person approve what it asks for. Of one that does
+// not say so the session was only stolen, or nobody sits in front of it.
+func awaits(r *http.Request) bool {
+	for _, line := range r.Header.Values("Prefer") {
+		for one := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(one), Async) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// insufficient is a change for which the session shows too little, or what was shown too long ago
+// (RFC 9470 section 3). The engine has written it down.
+var insufficient = &failure.Error{Class: failure.Refused, Reason: "step-up", Public: "What this session showed is not enough for this change, or was shown too long ago. Sign in again; or send Prefer: respond-async, and have a person approve the change."}
 
 func (a *commands) do(r *http.Request, g signin.Grant, cmd admin.Command) (any, error) {
 	answer, err := a.admin.Do(r.Context(), g, cmd)

@@ -34,7 +34,7 @@ func (a *API) Document() map[string]any {
 	return object{
 		"openapi": "3.1.0",
 		"info": object{"title": "Countersign", "version": "1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "Every administrative command as one request. A person's session comes from `login`; a program uses an automation key. A command that changes something answers 202 with a page on which the person approves its exact text, unless a key was issued for it."},
+			"description": "Every administrative command as one request. A person's session comes from `login`; a program uses an automation key. A command that changes something answers 401 with the error `insufficient_user_authentication` (RFC 9470) where the session shows too little, or, to a request with `Prefer: respond-async`, 202 with a page on which the person approves its exact text, unless a key was issued for it."},
 		"servers": []any{object{"url": a.publicURL.String()}},
 		"paths":   paths,
 		"components": object{"schemas": d.components, "securitySchemes": object{
@@ -64,6 +64,7 @@ func (d *schemas) operation(r Route) object {
 	}
 	responses := object{"200": good, "default": object{"description": "Refused, with one sentence why.", "content": content("application/problem+json", d.of(reflect.TypeFor[Problem]()))}}
 	if strings.HasPrefix(path, "commands/") {
+		responses["401"] = object{"description": "There is no session, or it shows too little for this (RFC 9470).", "content": content("application/problem+json", d.of(reflect.TypeFor[Problem]()))}
 		responses["202"] = object{"description": "A person must approve it in their browser first.", "content": content("application/json", d.of(reflect.TypeFor[Approval]()))}
 	}
 	op["responses"] = responses

@@ -10,6 +10,8 @@ func keys() []mutant {
 			Old: `case !slices.Contains(s.Actions, action):`, New: `case !slices.Contains(s.Actions, action) && action == "":`},
 		{Guard: "only a person makes an administrator", File: "internal/admin/guard/guard.go", Rows: "T1098",
 			Old: `if err == nil && d.Kind != "person" {`, New: `if err == nil && d.Kind == "" {`},
+		{Guard: "a session that shows too little is told so", File: "internal/web/api/command.go", Rows: "T1098",
+			Old: `			if !awaits(r) {`, New: `			if !awaits(r) && s.Reads {`},
 		{Guard: "an automation key is for its networks", File: key, Rows: "T1078",
 			Old: `return p.Contains(source.Unmap()) }):`, New: `return p.Contains(source.Unmap()) || p.IsValid() }):`},
 		{Guard: "a binding code is for one device", File: bind, Rows: "T1098.005",
