@@ -43,10 +43,10 @@ type credentials struct {
 // token is how Git brings an access token.
 func token(t string) credentials { return credentials{name: "oauth2", password: t} }
 
-// Component is the repository as a component of a stage.
+// Component is the repository as a component of a stage. It has no door: a password that Git sends is
+// compared with nothing, so that the log knows of nobody's. That it opens nothing is a part of the move.
 func (r Repository) Component() drill.Component {
 	return drill.Component{Kind: drill.Repository, Application: r.Application, Name: r.Door,
-		Doors: []drill.Door{{Name: r.name(), Guess: r.guess}},
 		Moves: map[drill.Move]drill.Attack{drill.CloneCode: r.cloneCode},
 		Enter: r.enter, Check: r.check, Log: r.Log}
 }
@@ -92,11 +92,6 @@ func (r Repository) enter(ctx context.Context, p *drill.Play, c *drill.Canary) e
 	}
 	_, err = r.moves(ctx, p, with, branch, there.head, nothing)
 	return err
-}
-
-// guess is a name and a password as Git sends them.
-func (r Repository) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
-	return []drill.Try{r.reads(ctx, p, r.name()+" with name and password", credentials{name: g.Name, password: g.Password})}
 }
 
 // reads tries to read the repository.

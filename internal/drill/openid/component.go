@@ -30,7 +30,7 @@ func (c Client) enter(ctx context.Context, p *drill.Play, owner *drill.Canary) e
 
 // guess signs in where the application's request leads.
 func (c Client) guess(ctx context.Context, p *drill.Play, g *drill.Guess) []drill.Try {
-	return []drill.Try{c.types(ctx, p, c.name(), g.Name, g.Password, "")}
+	return []drill.Try{c.types(ctx, p, c.name(), g.Name, g.Password, "000000")} // which the log tells of
 }
 
 // types signs in with what an attacker has. It is open if the application is given a token.
