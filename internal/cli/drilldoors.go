@@ -15,6 +15,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/drill"
 	"countersign/internal/drill/git"
+	"countersign/internal/drill/mail"
 	"countersign/internal/drill/openid"
 	"countersign/internal/drill/web"
 	"countersign/internal/drill/wire"
@@ -74,7 +75,7 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 			equipment = append(equipment, wire.Configured{Application: app.Name, Settings: app.Settings})
 		case drill.Validation:
 			programs = append(programs, yubikey.Configured{Application: app.Name, Settings: app.Settings})
-		case drill.OpenID:
+		case drill.OpenID, drill.Mail:
 			clients = append(clients, openid.Configured{Application: app.Name, Kind: app.Kind, Settings: app.Settings})
 		default:
 			out.leave(app.Name, everyDoor(target, "there is no drill of this protocol yet"))
@@ -83,7 +84,7 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	if len(pages) > 0 {
 		return out, fmt.Errorf("no application has the host of --page %s; see: countersign application list", pages[0])
 	}
-	if sites, err = d.reached(sites, found.Cards); err != nil {
+	if sites, err = d.reached(sites, found.Cards, mail.Addresses(clients)); err != nil {
 		return out, err
 	}
 	known, left, err := openid.Here(own, clients)
@@ -100,6 +101,9 @@ func (d *drillRun) doors(ctx context.Context, here stood, found coverage.Targets
 	out.components = append(out.components, behind...)
 	for _, c := range known {
 		out.components = append(out.components, c.Component())
+	}
+	if err := d.mailboxes(&out, clients, known); err != nil {
+		return out, err
 	}
 	if found.Cards != "" {
 		out.components = append(out.components, own.Cards(d.cards(found.Cards)))
@@ -150,6 +154,27 @@ func behindProxies(own web.Server, sites []web.Site, guarded []application.Appli
 	return append(pages, repositories...), nil
 }
 
+// mailboxes adds the mail servers. Programs are those whose tokens they are shown.
+func (d *drillRun) mailboxes(out *doors, all []openid.Configured, programs []openid.Client) error {
+	connect := map[string]string{}
+	for _, pair := range d.Resolve {
+		if host, to, ok := strings.Cut(pair, "="); ok {
+			connect[host] = to
+		}
+	}
+	servers, left, err := mail.Here(all, programs, connect)
+	if err != nil {
+		return err
+	}
+	for application, doors := range left {
+		out.leave(application, doors)
+	}
+	for _, s := range servers {
+		out.components = append(out.components, s.Component())
+	}
+	return nil
+}
+
 // everyDoor says the same of each door of an application.
 func everyDoor(t coverage.Target, why string) map[string]string {
 	out := map[string]string{}
@@ -165,8 +190,8 @@ func scheme(address string) string {
 }
 
 // reached gives sites the addresses that the flags have for them. cards is where smart cards
-// are shown, for which one may be too.
-func (d *drillRun) reached(sites []web.Site, cards string) ([]web.Site, error) {
+// are shown, and mail are the hosts and ports of mail servers: for these one may be too.
+func (d *drillRun) reached(sites []web.Site, cards string, mail []string) ([]web.Site, error) {
 	for _, pair := range d.Backend {
 		if err := elsewhere(pair); err != nil {
 			return nil, err
@@ -192,7 +217,7 @@ func (d *drillRun) reached(sites []web.Site, cards string) ([]web.Site, error) {
 					known = true
 				}
 			}
-			if !known && !isHost(cards, host) {
+			if !known && !isHost(cards, host) && !slices.Contains(mail, host) {
 				return nil, fmt.Errorf("%s %s: no application has the host %s", f.name, pair, host)
 			}
 		}

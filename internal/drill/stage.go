@@ -49,6 +49,8 @@ const (
 	Repository Kind = "repository"
 	// Upstream is another organisation's identity provider, by way of which people sign in.
 	Upstream Kind = "upstream"
+	// Mail is a mail server that takes tokens.
+	Mail Kind = "mail"
 )
 
 // Component is something that people sign in to. A field that is nil is what cannot be
@@ -165,8 +167,13 @@ const (
 	ComeBack Move = "come back"
 	// StolenCookie uses the cookies of somebody's sign-in in another browser.
 	StolenCookie Move = "stolen cookie"
-	// KeptSession uses a session from before.
+	// KeptSession uses a session from before, and Arrive has the owner come before, where a
+	// component has to be entered for there to be one.
 	KeptSession Move = "kept session"
+	Arrive      Move = "arrive"
+	// ReadMail reads somebody's mail, and Delegate gives it to somebody else.
+	ReadMail Move = "read mail"
+	Delegate Move = "delegate"
 	// StolenKey uses automation keys of which not everything is right.
 	StolenKey Move = "stolen key"
 	// ShowCards shows cards of which not everything is right.

@@ -21,14 +21,24 @@ var bedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/30")}
 
 // bedPolicy is the policy of a new installation, with what two sites add: the wiki is for a
 // group, and a path of it demands more than the rest.
-var bedPolicy = strings.Replace(string(policy.DefaultForCodes()), "rules:\n", `rules:
+var bedPolicy = strings.NewReplacer(everybody, everybody+` && application.name != "`+lenient+`"`, "rules:\n", `rules:
+  - name: filters of mail
+    when: application.name == "mail-filters"
+    require: phishing-resistant
+    within: 15m
+  - name: a lenient mail program
+    when: application.name == "`+lenient+`"
+    require: one-factor
   - name: the wiki's administration
     when: action == "wiki.admin"
     require: phishing-resistant
   - name: the wiki is for its writers
     when: application.name == "wiki" && !("writers" in account.groups)
     deny: not a writer
-`, 1)
+`).Replace(string(policy.DefaultForCodes()))
+
+// everybody is of whom the policy of a new installation demands two factors.
+const everybody = `when: account.kind != "service" && action != "account.recover"`
 
 // writers are the group that the wiki is for.
 const writers = "writers"

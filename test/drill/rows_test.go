@@ -32,7 +32,7 @@ func TestRows(t *testing.T) {
 	if !few {
 		rows = drill.Drilled()
 	}
-	b := servertest.NewGuardedBed(t)
+	b := servertest.NewGuardedBed(t).WithMail()
 	tell := func(results []drill.Result) {
 		for _, r := range results {
 			if r.Skipped == "" {

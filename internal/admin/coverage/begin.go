@@ -51,7 +51,7 @@ type Target struct {
 	Title    string `json:"title"`
 	Protocol string `json:"protocol"`
 	// Doors are its entrances, as coverage calls them, and Drill is what a drill attacks
-	// them as: "page", "radius", "validation" or "openid"; empty where it cannot yet.
+	// them as: "page", "radius", "validation", "openid" or "mail"; empty where it cannot yet.
 	Doors []string `json:"doors,omitempty"`
 	Drill string   `json:"drill,omitempty"`
 	// Group is one that policy lets in where it does not let everybody in; empty for

@@ -9,6 +9,7 @@ package openid
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -35,8 +36,10 @@ type Client struct {
 	// ID and Secret are what it shows at the token endpoint; a client on people's own machines
 	// has no secret. Redirect is where browsers are sent back.
 	ID, Secret, Redirect string
-	// Code says that people reach repositories of code by it.
-	Code bool
+	// Scope is what it asks for; openid where it is empty.
+	Scope string
+	// Code says that people reach repositories of code by it, Mail that they read mail by it.
+	Code, Mail bool
 	// Held are ways in which its tokens must be bound to a key: "dpop" or "dpop-nonce"; empty
 	// where they need not.
 	Held string
@@ -60,7 +63,7 @@ type begun struct {
 func (c Client) begin(more ...string) begun {
 	b := begun{state: rand.Text(), verifier: rand.Text() + rand.Text()}
 	sum := sha256.Sum256([]byte(b.verifier))
-	q := url.Values{"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.Redirect}, "scope": {"openid"}, "state": {b.state}, "nonce": {rand.Text()},
+	q := url.Values{"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.Redirect}, "scope": {cmp.Or(c.Scope, "openid")}, "state": {b.state}, "nonce": {rand.Text()},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
@@ -111,6 +114,11 @@ func (c Client) signs(ctx context.Context, p *drill.Play, owner *drill.Canary) (
 		err = fmt.Errorf("%s is given no token for its code: %s", c.Application, said)
 	}
 	return got, v, err
+}
+
+// SignsIn is Signs, and returns the browser as well, in which the owner has a session.
+func (c Client) SignsIn(ctx context.Context, p *drill.Play, owner *drill.Canary) (Tokens, *web.Visitor, error) {
+	return c.signs(ctx, p, owner)
 }
 
 // Guesses has an attacker sign in with what is typed, and returns the tokens; none where the

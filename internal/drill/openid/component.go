@@ -13,7 +13,10 @@ import (
 func (c Client) Component() drill.Component {
 	moves := map[drill.Move]drill.Attack{}
 	if c.Code {
-		moves[drill.CloneCode] = c.cloneCode
+		moves[drill.CloneCode] = c.typed
+	}
+	if c.Mail {
+		moves[drill.ReadMail] = c.typed
 	}
 	return drill.Component{Kind: drill.OpenID, Application: c.Application, Name: c.name(),
 		Doors: []drill.Door{{Name: c.name(), Guess: c.guess}}, Moves: moves, Enter: c.enter, Check: c.check}
@@ -41,8 +44,8 @@ func (c Client) types(ctx context.Context, p *drill.Play, name, who, password, c
 	return t
 }
 
-// cloneCode is a stolen password, alone and with a code that is guessed.
-func (c Client) cloneCode(ctx context.Context, p *drill.Play, owner *drill.Canary) ([]drill.Try, error) {
+// typed is a stolen password, alone and with a code that is guessed.
+func (c Client) typed(ctx context.Context, p *drill.Play, owner *drill.Canary) ([]drill.Try, error) {
 	return []drill.Try{c.types(ctx, p, c.name()+" with the password alone", owner.Name, owner.Password, ""),
 		c.types(ctx, p, c.name()+" with the password and a guessed code", owner.Name, owner.Password, "000000")}, nil
 }

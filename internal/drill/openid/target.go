@@ -20,6 +20,7 @@ type settings struct {
 	ID             string   `json:"client_id"`
 	Secret         string   `json:"client_secret"`
 	Redirects      []string `json:"redirect_uris"`
+	Scopes         []string `json:"scopes"`
 	Authentication string   `json:"authentication"`
 	Requests       string   `json:"requests"`
 	Profile        string   `json:"profile"`
@@ -39,7 +40,7 @@ func Here(server web.Server, all []Configured) (out []Client, left map[string]st
 		if len(s.Redirects) == 0 {
 			continue // a resource server: nobody comes in by it
 		}
-		c := Client{Application: one.Application, Server: server, ID: s.ID, Secret: s.Secret, Redirect: s.Redirects[0], Code: one.Kind == "code", Held: s.Sender}
+		c := Client{Application: one.Application, Server: server, ID: s.ID, Secret: s.Secret, Redirect: s.Redirects[0], Code: one.Kind == "code", Mail: one.Kind == "webmail", Scope: strings.Join(append([]string{"openid"}, s.Scopes...), " "), Held: s.Sender}
 		if why := s.unplayed(); why != "" {
 			left[c.name()] = why
 			continue

@@ -35,7 +35,7 @@ func guesses() []mutant {
 		{Guard: "owners are told that somebody has their password", File: grants, Rows: "T1110.004",
 			Old: `return n.owners.tell(ctx, tx, account, noticeFactorMissing(at, n.now()))`, New: `return nil`},
 		{Guard: "the policy asks for two factors", File: "internal/policy/default.yaml",
-			Rows: "T1040 T1078 T1078.003 T1098.005 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1133 T1213 T1213.003 T1539 T1621",
+			Rows: "T1040 T1078 T1078.003 T1098.005 T1110 T1110.001 T1110.002 T1110.003 T1110.004 T1133 T1213 T1213.003 T1539 T1621 T1114 T1114.002",
 			Old:  "action != \"account.recover\" && action != \"app-password\" && !(account.new && action == \"authenticator.enroll\")\n    require: two-factors\n",
 			New:  "action != \"account.recover\" && action != \"app-password\" && !(account.new && action == \"authenticator.enroll\")\n    require: one-factor\n"},
 		{Guard: "the alarm about leaked pairs", File: grants, Rows: "T1110.004",

@@ -59,7 +59,7 @@ func (m mutant) apply(read func(file string) (string, error)) (map[string]string
 
 // mutants are all guards that are taken out, by what they protect.
 func mutants() []mutant {
-	return slices.Concat(guesses(), accounts(), radiusGuards(), pages(), approvals(), keys(), sites(), programs(), pairs(), code(), hybrid())
+	return slices.Concat(guesses(), accounts(), radiusGuards(), pages(), approvals(), keys(), sites(), programs(), mail(), pairs(), code(), hybrid())
 }
 
 // unproved are the rows that have a drill and that no guard can be taken out of, with the
