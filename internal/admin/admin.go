@@ -71,6 +71,12 @@ func (a *Admin) Do(ctx context.Context, g signin.Grant, c Command) (any, error) 
 		}
 		return nil, failure.Refuse("other-action", "The approval is for something else.")
 	}
+	if err := a.within(ctx, g, c); err != nil {
+		if failure.ClassOf(err) == failure.Refused {
+			err = errors.Join(a.noteRefusal(ctx, g.Actor(), Entry(g, refusedEvent, audit.Refused, nil), c, err), err)
+		}
+		return nil, err
+	}
 	answer, err := t.do(ctx, g)
 	if failure.ClassOf(err) == failure.Refused {
 		return nil, errors.Join(a.noteRefusal(ctx, g.Actor(), Entry(g, refusedEvent, audit.Refused, nil), c, err), err)

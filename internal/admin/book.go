@@ -70,6 +70,9 @@ func (b Book) change(ctx context.Context, g signin.Grant, fn func(tx *store.Tx) 
 // Entry is the entry of a command that a grant is for, with its exact text.
 func Entry(g signin.Grant, event, outcome string, detail map[string]string) audit.Entry {
 	en := audit.Entry{Event: event, Outcome: outcome, Application: signin.Self, Protocol: g.Protocol(), Source: g.SourceText(), Action: g.Action(), Attempt: g.Attempt(), Detail: whole("object", g.Object())}
+	if partner, delegation := g.Partner(); partner != "" {
+		en.Detail["of-partner"], en.Detail["delegation"] = partner, strconv.FormatInt(delegation, 10)
+	}
 	approvedBy(g, en.Detail)
 	for k, v := range detail {
 		en.Detail[k] = v

@@ -13,6 +13,8 @@ type Spec struct {
 	Reads bool
 	// Helps says that the help desk may do it as well as administrators.
 	Helps bool
+	// Lent says that it can be delegated to people of partners.
+	Lent bool
 	// Comprises are the actions of other commands that it can do as well: policy asks for
 	// at least as much for it as for each of them.
 	Comprises []string

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/admin/group"
 	"countersign/internal/admin/hostcodes"
 	"countersign/internal/admin/key"
+	"countersign/internal/admin/partner"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/prompts"
 	"countersign/internal/admin/provisioning"
@@ -224,6 +225,18 @@ type (
 		Link      do[upstream.Link]      `cmd:""`
 		Unlink    do[upstream.Unlink]    `cmd:""`
 		Remove    do[upstream.Remove]    `cmd:""`
+	}
+	partnerCommand struct {
+		List     do[partner.List]     `cmd:"" default:"withargs"`
+		Show     do[partner.Show]     `cmd:""`
+		Report   do[partner.Report]   `cmd:""`
+		Create   do[partner.Create]   `cmd:""`
+		Change   do[partner.Change]   `cmd:""`
+		Delegate do[partner.Delegate] `cmd:""`
+		Approve  do[partner.Approve]  `cmd:""`
+		End      do[partner.End]      `cmd:""`
+		Stop     do[partner.Stop]     `cmd:""`
+		Remove   do[partner.Remove]   `cmd:""`
 	}
 	provisioningCommand struct {
 		List    do[provisioning.List]    `cmd:"" default:"withargs"`

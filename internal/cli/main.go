@@ -63,6 +63,7 @@ type commands struct {
 	Certificate   certificateCommand   `cmd:"" group:"admin" help:"Smart cards."`
 	Prompts       promptsCommand       `cmd:"" group:"admin" help:"Requests to approve."`
 	Offline       hostCodesCommand     `cmd:"" group:"admin" help:"Codes for local accounts of hosts, for when the network is away."`
+	Partner       partnerCommand       `cmd:"" group:"admin" help:"Other organisations whose people administer something for us."`
 	Upstream      upstreamCommand      `cmd:"" group:"admin" help:"Other organisations' identity providers, at which people sign in first."`
 	Provisioning  provisioningCommand  `cmd:"" group:"admin" help:"People and groups that are made and ended in applications, by SCIM."`
 	Rollover      rolloverCommand      `cmd:"" group:"admin" help:"Keys by which others know what this server signed, and their roll-over."`

@@ -96,6 +96,8 @@ type Account struct {
 	// them is.
 	Groups     []string
 	Privileged bool
+	// Partner is the name of the partner that it is a person of; empty for our own people.
+	Partner string
 	// Mail is the first of its confirmed addresses, or empty.
 	Mail string
 	// MailMoved is when its addresses were last replaced; zero for never.
@@ -121,6 +123,10 @@ func (a Account) Administers() bool { return slices.Contains(a.Groups, Administr
 
 // Helps reports whether the account helps people back in.
 func (a Account) Helps() bool { return a.Privileged && slices.Contains(a.Groups, Helpdesk) }
+
+// Guarded reports whether more is asked of the account, and of whoever changes what it signs in with,
+// than of others: it is privileged, or a partner's, whose people administer for us.
+func (a Account) Guarded() bool { return a.Privileged || a.Partner != "" }
 
 // Idle returns for how long the account has not been used.
 func (a Account) Idle(now time.Time) time.Duration {

@@ -127,7 +127,13 @@ func (gs *Groups) Create(ctx context.Context, tx *store.Tx, name, display string
 	if err := gs.checkName(ctx, tx, c); err != nil {
 		return Group{}, failure.At("name", err)
 	}
-	if display, err = CheckDisplay(display); err != nil {
+	return gs.create(ctx, tx, c, display, privileged)
+}
+
+// create inserts a group whose name was looked at.
+func (gs *Groups) create(ctx context.Context, tx *store.Tx, c, display string, privileged bool) (Group, error) {
+	display, err := CheckDisplay(display)
+	if err != nil {
 		return Group{}, failure.At("display", err)
 	}
 	g := Group{Name: c, Display: display, Privileged: privileged, Created: tx.Now().Truncate(time.Microsecond), version: 1}
@@ -180,6 +186,13 @@ func (gs *Groups) Find(ctx context.Context, r store.Reader, name string) (Group,
 // Remove deletes a group that has no members any more: whoever is in it is
 // taken out one by one, each with an entry of its own.
 func (gs *Groups) Remove(ctx context.Context, tx *store.Tx, g Group) error {
+	if g.OfPartner() {
+		return partnersOwn
+	}
+	return gs.remove(ctx, tx, g)
+}
+
+func (gs *Groups) remove(ctx context.Context, tx *store.Tx, g Group) error {
 	var members int64
 	if err := tx.QueryRow(ctx, `select count(*) from membership where team = $1`, g.ID).Scan(&members); err != nil {
 		return err
@@ -199,17 +212,28 @@ func (gs *Groups) Remove(ctx context.Context, tx *store.Tx, g Group) error {
 	return err
 }
 
-// AddMember puts an account into a group. Twice is a Conflict.
+// AddMember puts an account into a group. Twice is a Conflict. Nobody comes into the group of a
+// partner by it, and nobody of a partner into one that is privileged.
 func (gs *Groups) AddMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
 	a, err := gs.get(ctx, tx, a.ID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case g.OfPartner():
+		return partnersOwn
+	case g.Privileged && a.Partner != "":
+		return failure.Refuse("partner", a.Name+" is a person of the partner "+a.Partner+", who get what is delegated to them and no privileged group; make an account of their own for somebody who joined you.")
 	}
+	return gs.join(ctx, tx, g, a)
+}
+
+// join puts an account that was just read into a group.
+func (gs *Groups) join(ctx context.Context, tx *store.Tx, g Group, a Account) error {
 	at := store.Unix(tx.Now())
 	if !a.roster.join(g, at) {
 		return failure.New(failure.Conflict, "%s is in %s already.", a.Name, g.Name)
 	}
-	_, err = tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)
+	_, err := tx.Exec(ctx, `insert into membership (team, account, created, mac) values ($1,$2,$3,$4)
 		on conflict (account, team) do update set created = excluded.created, mac = excluded.mac`, // which somebody else wrote
 		g.ID, int64(a.ID), at, gs.keys.MAC(keyring.Membership, membership(g.ID, a.ID, at)))
 	if err != nil {
@@ -225,6 +249,9 @@ func (gs *Groups) AddMember(ctx context.Context, tx *store.Tx, g Group, a Accoun
 
 // RemoveMember takes an account out of a group.
 func (gs *Groups) RemoveMember(ctx context.Context, tx *store.Tx, g Group, a Account) error {
+	if g.OfPartner() {
+		return partnersOwn
+	}
 	n, err := tx.Exec(ctx, `delete from membership where team = $1 and account = $2`, g.ID, int64(a.ID))
 	if err != nil {
 		return err

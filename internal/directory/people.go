@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"countersign/internal/assurance"
 	"countersign/internal/failure"
@@ -122,6 +123,9 @@ func (a *Account) belong() {
 	for _, j := range a.roster.groups {
 		a.Groups = append(a.Groups, j.name)
 		a.Privileged = a.Privileged || j.privileged
+		if partner, is := strings.CutPrefix(j.name, partnerPrefix); is {
+			a.Partner = partner
+		}
 	}
 	slices.Sort(a.Groups)
 	if mails := a.roster.mails; len(mails) > 0 {

@@ -31,6 +31,7 @@ const (
 	OAuth       Purpose = "oauth"
 	HostCodes   Purpose = "offline"
 	Participant Purpose = "participant"
+	Partner     Purpose = "partner"
 	PIN         Purpose = "pin"
 	Policy      Purpose = "policy"
 	Provision   Purpose = "provision"
@@ -48,7 +49,7 @@ const (
 // Purposes returns the purposes that [Keyring.Seal] and [Keyring.MAC] accept.
 func Purposes() []Purpose {
 	return []Purpose{Account, APIKey, Approval, Application, Attempt, Browser, Certificate, CertKey, Cookie, Credential, Declaration, Decoy, Destination, Drill, Form,
-		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, PIN, Policy, Provision, Push, Recovery, Session, Signal, Signing, Team, Ticket, Token, Upstream}
+		Guess, Membership, Milestone, Notice, OAuth, HostCodes, Participant, Partner, PIN, Policy, Provision, Push, Recovery, Session, Signal, Signing, Team, Ticket, Token, Upstream}
 }
 
 // The keys of the audit log. They authenticate all of its entries and are never

@@ -34,7 +34,7 @@ var administrators = []string{"recovery/confirm.go", "recovery/bound.go", "ticke
 
 // letters are the rooms and files whose mails and pages reach people, and whose other refusals
 // only administrators and programs.
-var letters = []string{"upstream/links.go", "protocol", "oauth/end.go", "oauth/device.go", "token/hands.go", "admin/account/edit.go", "admin/administrators/administrators.go", "admin/quiet/quiet.go", "admin/authenticator/authenticator.go", "admin/recovery/recovery.go", "admin/recovery/local.go"}
+var letters = []string{"partner/delegating.go", "upstream/links.go", "protocol", "oauth/end.go", "oauth/device.go", "token/hands.go", "admin/account/edit.go", "admin/administrators/administrators.go", "admin/quiet/quiet.go", "admin/authenticator/authenticator.go", "admin/recovery/recovery.go", "admin/recovery/local.go"}
 
 // writesOnly reports whether only the sentences in a file reach people, and not its errors.
 func writesOnly(where string) bool {

@@ -215,7 +215,7 @@ func Vouches(by, account directory.Account) error {
 		return failure.Refuse("own-recovery", "Nobody can bring themselves back in; ask somebody else.")
 	case by.Kind != directory.Person:
 		return failure.Refuse("service", "A program cannot have made sure who somebody is; a person has to.")
-	case !by.Administers() && (account.Privileged || !by.Helps()):
+	case !by.Administers() && (account.Guarded() || !by.Helps()):
 		return failure.Refuse("privileged", "The help desk cannot bring back administrators and others who are privileged; an administrator can.")
 	}
 	return nil

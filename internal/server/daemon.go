@@ -277,7 +277,7 @@ func (d *daemon) housekeep(ctx context.Context, s Settings) {
 		if now := time.Now(); now.Sub(warned) > time.Hour {
 			warned, err = now, errors.Join(err, d.in.Administrators.Warn(ctx))
 		}
-		err = errors.Join(err, d.in.Tickets.Sweep(ctx), d.in.Sessions.Sweep(ctx), d.in.Recoveries.Requests.Sweep(ctx), d.in.Participants.Sweep(ctx), d.in.Grants.Sweep(ctx), d.in.Signing.Keep(ctx))
+		err = errors.Join(err, d.in.Tickets.Sweep(ctx), d.in.Sessions.Sweep(ctx), d.in.Recoveries.Requests.Sweep(ctx), d.in.Participants.Sweep(ctx), d.in.Grants.Sweep(ctx), d.in.Delegations.Sweep(ctx), d.in.Signing.Keep(ctx))
 		if now := time.Now(); now.Sub(compared) > time.Minute {
 			compared = now
 			err = errors.Join(err, d.in.compareClocks(ctx, s.Log))

@@ -50,6 +50,7 @@ import (
 	"countersign/internal/notify"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
+	"countersign/internal/partner"
 	"countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/protocol/oidc"
@@ -130,6 +131,8 @@ type Installation struct {
 	Upstreams   *upstream.Catalogue
 	Metadata    *samlmetadata.Kept
 	Elsewhere   upstream.Pieces
+	Partners    *partner.Kept
+	Delegations *partner.Delegations
 	SignIn      signin.Pieces
 	Enrolled    enrollment.Pieces
 	Recoveries  recovery.Pieces
@@ -186,7 +189,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	}
 	in.protocols, in.ears = s.Protocols, protocol.NewEars()
 	var err error
-	in.Upstreams = upstream.NewCatalogue(in.DB, in.Keys)
+	in.Upstreams, in.Partners = upstream.NewCatalogue(in.DB, in.Keys), partner.NewKept(in.DB, in.Keys)
 	in.Metadata = samlmetadata.New(samlmetadata.Parts{DB: in.DB, Keys: in.Keys, Now: s.Now, Log: s.Log})
 	if in.kinds, err = Kinds(s, in.Keys, in.Upstreams); err != nil {
 		return err
@@ -224,7 +227,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	rules.Watch()
 	in.Participants = participant.New(participant.Parts{DB: in.DB, Keys: in.Keys, Tickets: in.Tickets, Now: s.Now})
 	in.CertKeys = certkey.New(certkey.Parts{DB: in.DB, Keys: in.Keys, Purposes: append(s.Protocols.Keys(), upstream.Keys()), Subject: s.PublicURL.Hostname(), Now: s.Now})
-	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams, in.Metadata)
+	in.rooms = append(in.rooms, in.Keys, directory.NewInspection(of), rules, catalogue, in.Sessions, in.Tickets, in.Participants, in.CertKeys, in.Upstreams, in.Metadata, in.Partners)
 	limits, err := s.Limits.Check()
 	if err != nil {
 		return err
@@ -246,7 +249,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	})
 	openSignals(in, s)
 	in.SignIn, err = signin.New(signin.Parts{DB: in.DB, Keys: in.Keys, Accounts: in.Accounts, Credentials: in.Credentials, Milestones: milestones, Groups: in.Groups, Applications: catalogue, Rules: rules,
-		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
+		Authenticators: kinds, Reading: nouns.Commands().Reading(), Helping: nouns.Commands().Helping(), Lending: nouns.Commands().Lent(), Mandates: in.Partners, Comprising: nouns.Commands().Comprising(), Sessions: in.Grants, Limits: limits, Quiet: s.Quiet, SlowChecks: slowhash.Slots(), ApproveAt: s.PublicURL.Host + "/account/approve", OpenAt: s.PublicURL.String() + challenge.OpenPath, Disown: disown, Now: s.Now, Log: s.Log, Outbox: in.outbox})
 	if err != nil {
 		return err
 	}
@@ -257,6 +260,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	enrolled := enrollment.New(enrollment.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Strangers: in.SignIn.Strangers, Tries: in.SignIn.Tries, Outbox: in.outbox, Tickets: in.Tickets, Sessions: in.Endings,
 		Authenticators: kinds, NewPass: accesspass.Issue, NewKey: newKey, NewAppPassword: newAppPassword, PINs: pins, Messages: in.SignIn.Messages, Spare: in.Engine.SpareAdministration, KeepsOut: in.SignIn.Prospects.KeepsOut, Quarantine: limits.Quarantine, Now: s.Now})
 	in.Elsewhere = upstream.New(upstream.Parts{DB: in.DB, Accounts: in.Accounts, Credentials: in.Credentials, Catalogue: in.Upstreams, Notices: enrolled.Notices, Endings: enrolled.Endings, Tickets: in.Tickets, CertKeys: in.CertKeys, Metadata: in.Metadata, PublicURL: s.PublicURL, Dormant: limits.Dormant, Now: s.Now, Log: s.Log})
+	in.Delegations = partner.New(partner.Parts{DB: in.DB, Kept: in.Partners, Accounts: in.Accounts, Groups: in.Groups, People: directory.NewPartners(of), Notices: enrolled.Notices, Passes: enrolled.Passes, Sessions: in.Endings, Now: s.Now})
 	in.Hardware = hardware.NewStock(in.DB, in.Keys)
 	hands := hardware.NewHands(hardware.Parts{Stock: in.Hardware, Accounts: in.Accounts, Credentials: in.Credentials, Enrollments: enrolled.Enrollments, Endings: enrolled.Endings, Notices: enrolled.Notices, Kinds: tokens, PINs: pins, Spare: in.Engine.SpareAdministration, Now: s.Now})
 	in.rooms = append(in.rooms, in.Hardware)
@@ -297,7 +301,7 @@ func (in *Installation) build(ctx context.Context, s Settings) error {
 	given := oauth.NewConnections(in.Grants)
 	in.connections = protocol.NewConnections(protocol.NewDoors(in.SignIn.Prospects, catalogue, in.protocols, in.publicURL), given, in.Participants, in.Sessions)
 	in.Admin = nouns.New(nouns.Parts{DB: in.DB, Approvals: in.SignIn.Approvals, Pushes: in.SignIn.Pushes, Strangers: in.SignIn.Strangers, Accounts: in.Accounts, Credentials: in.Credentials, Survey: directory.NewSurvey(of), Groups: in.Groups, Externals: in.Externals, Applications: catalogue, Links: in.Links, Enrolled: enrolled, Recoveries: recoveries, HostCodes: lists, CertKeys: in.CertKeys, Provision: in.Provision, Signing: in.Signing, Passes: in.Passes, Invitations: in.Invitations, Tickets: in.Tickets, Coverage: in.coverage, Administrators: in.Administrators, Counts: in.Counts, Prospects: in.SignIn.Prospects, Mailer: in.mailer(s.Mail), MailFails: in.carriers.mail.says, Stock: in.Hardware, Files: hardware.NewFiles(in.Hardware, in.Tickets, tokens), Hands: hands,
-		Upstreams: in.Upstreams, Elsewhere: in.Elsewhere,
+		Upstreams: in.Upstreams, Elsewhere: in.Elsewhere, Partners: in.Partners, Delegations: in.Delegations,
 		Sessions: in.Sessions, Clients: given, Connections: in.connections, SessionEndings: in.Endings, Rules: rules, Forget: in.forgetting(), Known: known, Protocols: s.Protocols, Place: protocol.Place{Public: s.PublicURL, Ask: protocol.AskAt(s.Listen, s.PublicURL), TLS: s.TLS, Sockets: in.socketsOf}, Ears: in.ears, Engine: in.Engine, Reach: signin.ReachOf(kinds, s.Now),
 		Unheard: in.unheard, Carriers: func() []string { return saysOf(in) }, Streams: in.Signals.Streams, Transmitter: in.Signals.Transmitter, Sources: in.Signals.Sources, Hearing: in.Signals.Hearing, Loosened: func() []attack.Exception { return append(loosened(in.Recovery), hurried(wait)...) }, PublicURL: s.PublicURL, CardsURL: s.Cards.address(), Dormant: limits.Dormant, Now: s.Now})
 	if err := errors.Join(old.bind(ctx, in.Engine.Bind, in.outbox.Bind, in.coverage.Bind), old.end(ctx)); err != nil {
@@ -331,7 +335,7 @@ func devicesOf(in *Installation) protocol.Devices {
 // forgetting are the rooms beside the directory that keep something of an account, which
 // they delete when it is removed. Sessions are ended before, and stay for the log.
 func (in *Installation) forgetting() []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error {
-	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Provision.Queue.Forget, in.Grants.Forget, in.Signals.Keeper.Forget}
+	return []func(ctx context.Context, tx *store.Tx, account assurance.AccountID) error{in.Engine.Forget, in.Tickets.Forget, in.Recoveries.Requests.Forget, in.Participants.Forget, in.Provision.Queue.Forget, in.Grants.Forget, in.Partners.Forget, in.Signals.Keeper.Forget}
 }
 
 func (in *Installation) pages(s Settings, l *look.Look, clients *clientaddr.Reader) (http.Handler, error) {

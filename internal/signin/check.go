@@ -66,7 +66,7 @@ func (c *checks) check(ctx context.Context, r Request) (Step, error) {
 // what is cached as well.
 func (c *checks) remembered(p *policy.Policy, r *Request, app application.Application, now time.Time) *cachedGrant {
 	s := c.cache.session(r.Session, now)
-	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" || app.Bound && !s.bound {
+	if s == nil || r.wishes() || c.judge.setting.bars(s.account, now) != "" || app.Bound && !s.bound || s.account.Partner != "" {
 		return nil
 	}
 	m := matter{setting: c.judge.setting, Request: *r, now: now, application: app, bound: s.bound}
@@ -213,6 +213,9 @@ const trust = 30 * time.Second
 // keep caches a grant, unless anything that it rests on moved since the place.
 func (c *checks) keep(ctx context.Context, place store.Place, at *attempt, held Held, d decision, g Grant) {
 	now, m := c.now(), c.cache
+	if d.account.Partner != "" { // whose mandate is asked for each time
+		return
+	}
 	p, err := c.judge.rules.Current(ctx)
 	app, appErr := c.judge.application(ctx, at.Application)
 	if err != nil || appErr != nil {

@@ -34,6 +34,8 @@ type matter struct {
 	held, shown []assurance.Evidence
 	// delegated says that an automation key came with the request and serves it.
 	delegated bool
+	// mandate is what was delegated to a partner's person.
+	mandate Mandate
 	// bound says that the session is bound to the device that it is used from, or will be asked
 	// for again when it had its chance to be.
 	bound  bool
@@ -47,7 +49,8 @@ type setting struct {
 	limits throttle.Limits
 	// reading are the actions in Countersign itself that only look, helping those
 	// that the help desk may do as well.
-	reading, helping []string
+	// lending are those that can be delegated to people of partners.
+	reading, helping, lending []string
 	// comprising are those that do what others do.
 	comprising map[string][]string
 }
@@ -71,6 +74,7 @@ type decision struct {
 	reason  string
 	public  language.Sentence
 	fresh   bool // the account cannot show two factors yet
+	mandate Mandate
 
 	requirement assurance.Requirement
 	evidence    []assurance.Evidence // all that counted
@@ -105,8 +109,12 @@ func decide(m *matter) decision {
 	if m.account.ID == 0 {
 		return decision{reason: "no-account"}
 	}
-	d := decision{account: m.account}
+	d := decision{account: m.account, mandate: m.mandate}
 	if d.reason = m.barred(); d.reason != "" {
+		return d
+	}
+	if d.reason = beyond(m); d.reason != "" {
+		d.public = saysBeyond(m, d.reason)
 		return d
 	}
 	if !m.mayAdminister() {
@@ -217,11 +225,11 @@ func (m *matter) act() string { return m.Request.act(m.reading) }
 func administers(action string) bool { return !slices.Contains(own, action) }
 
 // mayAdminister reports whether the account may ask for this at all: anybody
-// for what is their own, the help desk for helping people back in, administrators
-// and their delegates for the rest.
+// for what is their own, the help desk for helping people back in, people of partners for
+// what was delegated to them, administrators and their keys for the rest.
 func (m *matter) mayAdminister() bool {
 	return m.application.Name != Self || !administers(m.Action) || m.delegated || m.account.Administers() ||
-		m.account.Helps() && slices.Contains(m.helping, m.Action)
+		m.account.Helps() && slices.Contains(m.helping, m.Action) || m.account.Partner != "" && lends(m, m.Action)
 }
 
 // unshowable says why nobody can be asked for this: its text is not what a person

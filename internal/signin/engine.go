@@ -42,6 +42,10 @@ type Parts struct {
 	Reading []string
 	// Helping are those that the help desk may do as well as administrators.
 	Helping []string
+	// Lending are those that can be delegated to people of partners, and Mandates what was; nil is
+	// nothing.
+	Lending  []string
+	Mandates Mandates
 	// Comprising are those that do what others do, each with these others.
 	Comprising map[string][]string
 	// Sessions reads active sessions; nil where there are none.
@@ -497,6 +501,9 @@ func (at *attempt) entry(account directory.Account, event, outcome, reason strin
 	}
 	if at.Partner != "" {
 		en.Detail["partner"] = at.Partner
+	}
+	if account.Partner != "" {
+		en.Detail["of-partner"] = account.Partner
 	}
 	if at.Path != "" {
 		en.Detail["path"] = at.Method + " " + at.Path

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -158,6 +159,8 @@ type Standpoint struct {
 	Account directory.Account
 	// Credentials are all of the account's, in whatever state.
 	Credentials []directory.Credential
+	// Mandate is what was delegated to the account, of a partner's person.
+	Mandate Mandate
 	// Application is one of the catalogue's, or what [Engine.Own] returns.
 	Application application.Application
 	Action      string
@@ -182,13 +185,16 @@ type View struct {
 // many accounts at once, and is made by what decides about one.
 func (e *Engine) View(s Standpoint) View {
 	m := e.judge.matter(&attempt{Request: Request{Application: s.Application.Name, Action: s.Action}}, s.Application)
-	m.account, m.credentials = s.Account, s.Credentials
+	m.account, m.credentials, m.mandate = s.Account, s.Credentials, s.Mandate
 	m.delegated = e.judge.delegated(&m)
 	v := View{Facts: m.facts(s.Account, directory.LacksTwoFactors(m.credentials, m.now)), Delegated: m.delegated}
-	if v.Refuses = m.barred(); v.Refuses == "" && !m.mayAdminister() {
+	if v.Refuses = cmp.Or(m.barred(), beyond(&m)); v.Refuses == "" && !m.mayAdminister() {
 		v.Refuses = "not-administrator"
 	}
 	v.EngineRequires = m.engineRequirement()
+	if own := ownFactor(&m); own != nil {
+		v.EngineRequires = own // it demands nothing else where it demands this
+	}
 	return v
 }
 

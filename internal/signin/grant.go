@@ -53,7 +53,10 @@ func fill(at *attempt, d decision, now time.Time) (Grant, error) {
 		account: d.account.ID, handle: d.account.Handle, name: d.account.Name, display: d.account.Display, mail: d.account.Mail, language: d.account.Language, groups: d.account.Groups,
 		application: at.Application, action: at.Action, object: at.Object, protocol: at.Protocol,
 		source: at.Source, session: at.SessionNumber, attempt: at.ID, evidence: d.evidence, at: now, begun: at.Created,
-		lapses: d.requirement.Lapses(d.evidence, now),
+		lapses: d.requirement.Lapses(d.evidence, now), mandate: d.mandate,
+	}
+	if end := d.mandate.Until; !end.IsZero() && (g.lapses.IsZero() || end.Before(g.lapses)) {
+		g.lapses = end
 	}
 	return Grant{g: g}, nil
 }

@@ -21,15 +21,16 @@ type judge struct {
 	now          func() time.Time
 	kinds        map[string]authenticator.Authenticator
 	setting      *setting
+	mandates     Mandates
 }
 
 func newJudge(p Parts, kinds map[string]authenticator.Authenticator) *judge {
-	s := &setting{limits: p.Limits, reading: p.Reading, helping: p.Helping, comprising: p.Comprising}
+	s := &setting{limits: p.Limits, reading: p.Reading, helping: p.Helping, lending: p.Lending, comprising: p.Comprising}
 	for _, a := range p.Authenticators {
 		_, remote := a.(authenticator.Approver)
 		s.kinds = append(s.kinds, kind{a.Describe(), remote})
 	}
-	return &judge{accounts: p.accounts(), applications: p.Applications, rules: p.Rules, now: p.Now, kinds: kinds, setting: s}
+	return &judge{accounts: p.accounts(), applications: p.Applications, rules: p.Rules, now: p.Now, kinds: kinds, setting: s, mandates: p.mandates()}
 }
 
 // decide decides over an attempt and what its session holds.
@@ -64,7 +65,10 @@ func (j *judge) gather(ctx context.Context, r store.Reader, at *attempt, app app
 	if m.policy, err = j.rules.Current(ctx); err != nil {
 		return m, err
 	}
-	m.credentials, err = j.accounts.credentialsOf(ctx, r, at, m.account.ID)
+	if m.credentials, err = j.accounts.credentialsOf(ctx, r, at, m.account.ID); err != nil || m.account.Partner == "" {
+		return m, err
+	}
+	m.mandate, err = j.mandates.Of(ctx, r, m.account.ID)
 	return m, err
 }
 

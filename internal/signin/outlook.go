@@ -121,9 +121,17 @@ func (p *Prospects) MayUse(ctx context.Context, app application.Application) (fu
 	if err != nil {
 		return nil, err
 	}
+	mandates, err := p.judge.mandates.All(ctx, p.view)
+	if err != nil {
+		return nil, err
+	}
 	var mu sync.Mutex
 	known := map[string]bool{} // by how the rules tell accounts apart
 	return func(a directory.Account) bool {
+		of := m
+		if of.account, of.mandate = a, mandates[a.ID]; beyond(&of) != "" {
+			return false
+		}
 		f := m.facts(a, false)
 		f.Account.Dormant, f.Account.AtRisk, f.Account.Suspended = false, false, false
 		key := rules.Alike(f)

@@ -30,8 +30,10 @@ func (m *matter) demand(d *decision) (refused []string) {
 	if m.Raise != nil {
 		d.requirement = assurance.And(d.requirement, *m.Raise)
 	}
-	if beside := m.engineRequirement(); beside != nil {
-		d.requirement = assurance.And(d.requirement, *beside)
+	for _, beside := range []*assurance.Requirement{m.engineRequirement(), ownFactor(m)} {
+		if beside != nil {
+			d.requirement = assurance.And(d.requirement, *beside)
+		}
 	}
 	if assurance.Union(slices.Concat(m.held, m.shown)).Has(assurance.Tentative) {
 		d.requirement = assurance.And(d.requirement, assurance.Need(assurance.Held))
@@ -57,7 +59,7 @@ func (d *decision) ask(p *policy.Policy, f policy.Facts) (refused []string) {
 func (m *matter) facts(account directory.Account, fresh bool) policy.Facts {
 	return policy.Facts{
 		Account: policy.Account{
-			Name: account.Name, Kind: account.Kind, Groups: account.Groups, Privileged: account.Privileged,
+			Name: account.Name, Kind: account.Kind, Groups: account.Groups, Privileged: account.Guarded(),
 			Dormant:   account.Idle(m.now) > m.limits.Dormant,
 			AtRisk:    !account.Risk.IsZero(),
 			New:       fresh,

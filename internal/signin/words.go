@@ -246,6 +246,7 @@ type grant struct {
 	at          time.Time
 	begun       time.Time
 	lapses      time.Time
+	mandate     Mandate // zero for our own people
 }
 
 func (g Grant) read() *grant {

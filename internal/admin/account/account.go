@@ -43,15 +43,15 @@ func Commands() []admin.Spec {
 			AlsoDoing("account.create", "group.member.add").
 			Telling("account.imported", "{by} imported {detail.count} accounts, part {detail.part}").
 			Telling("account.changed-by-import", "{by} added {who} to {detail.groups} by a file"),
-		admin.Looks[List]("List accounts by name.", Page{}),
-		admin.Looks[Show]("Show one account with its authenticators and sessions.", Detail{}),
-		admin.Changes[Suspend]("Suspend an account: it gets nothing and its sessions end.", Account{}).
+		admin.Looks[List]("List accounts by name.", Page{}).AlsoLent(),
+		admin.Looks[Show]("Show one account with its authenticators and sessions.", Detail{}).AlsoLent(),
+		admin.Changes[Suspend]("Suspend an account: it gets nothing and its sessions end.", Account{}).AlsoLent().
 			Telling("account.suspended", "{by} suspended {who}: {detail.reason}"),
 		admin.Changes[ClearRisk]("Say that an account is at risk no more, whose owner reported a sign-in.", Account{}).
 			Telling("account.risk-cleared", "{by} said that {who} is at risk no more: {detail.reason}"),
-		admin.Changes[Open]("Forget wrong answers, so that authenticators that were closed by them are open again.", Account{}).
+		admin.Changes[Open]("Forget wrong answers, so that authenticators that were closed by them are open again.", Account{}).AlsoLent().
 			Telling("account.opened", "{by} forgot the wrong answers for {who}: {detail.reason}"),
-		admin.Changes[Resume]("Resume a suspended or dormant account.", Account{}).
+		admin.Changes[Resume]("Resume a suspended or dormant account.", Account{}).AlsoLent().
 			Telling("account.resumed", "{by} resumed {who}: {detail.reason}"),
 		admin.Changes[SetEnd]("Say when an account ends: from then on it gets nothing. Never takes its end away.", Account{}).
 			Telling("account.end-set", "{by} set the end of {who} to {detail.ends}: {detail.reason}"),

@@ -196,7 +196,7 @@ func (a *editDesk) edit(ctx context.Context, g signin.Grant, e edit) (any, error
 		if err != nil {
 			return failure.At("name", err)
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), before.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), before.Guarded()); err != nil {
 			return err
 		}
 		mails, err := a.people.Mails(ctx, tx, before.ID)

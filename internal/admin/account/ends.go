@@ -156,6 +156,9 @@ func (c *SetEnd) Do(ctx context.Context, a *stateDesk, g signin.Grant) (any, err
 }
 
 func (a *stateDesk) setEnd(ctx context.Context, tx *store.Tx, g signin.Grant, d directory.Account, ends time.Time) error {
+	if d.Partner != "" {
+		return failure.Refuse("partner", "The account of a partner's person ends with what was delegated to them: end the delegation, or delegate again.")
+	}
 	if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (r *reading) existing(it *intent, row Row, change bool) (what, why string) 
 	switch {
 	case len(it.joins) == 0:
 		return left, "it exists, and is in its groups"
-	case it.account.Privileged:
+	case it.account.Guarded():
 		it.joins = nil
 		return left, "it is privileged: add it to groups by hand"
 	}

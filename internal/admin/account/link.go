@@ -142,7 +142,7 @@ func (c *LinkTo) Do(ctx context.Context, a *linkDesk, g signin.Grant) (any, erro
 		if d, err = a.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		return a.links.Set(ctx, tx, p, d, id)
@@ -180,7 +180,7 @@ func (c *Unlink) Do(ctx context.Context, a *linkDesk, g signin.Grant) (any, erro
 		if d, err = a.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		if detail["identifier"], err = a.links.IDOf(ctx, tx, p, d.ID); err != nil {

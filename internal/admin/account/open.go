@@ -40,7 +40,7 @@ func (c *Open) Do(ctx context.Context, a *openDesk, g signin.Grant) (any, error)
 		if d, err = a.people.Find(ctx, tx, c.Name); err != nil {
 			return err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		if err := a.engine.OpenTx(ctx, tx, d.ID); err != nil {

@@ -56,7 +56,7 @@ func (c *Remove) Do(ctx context.Context, a *removeDesk, g signin.Grant) (any, er
 		if d.ID == g.Account() || slices.Contains(d.Groups, directory.Administrators) {
 			return administratorStays
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		if _, err := a.sessions.EndAllTx(ctx, tx, d.ID, ""); err != nil {

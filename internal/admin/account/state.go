@@ -65,9 +65,10 @@ type Suspend struct {
 	admin.AuditText `embed:""`
 }
 
-func (c *Suspend) Action() string { return "account.suspend" }
-func (c *Suspend) About() *string { return &c.Name }
-func (c *Suspend) Object() string { return admin.WithReason(c.OfAll(c.Name, c.Also), c.Reason) }
+func (c *Suspend) Action() string   { return "account.suspend" }
+func (c *Suspend) About() *string   { return &c.Name }
+func (c *Suspend) Others() []string { return c.Also }
+func (c *Suspend) Object() string   { return admin.WithReason(c.OfAll(c.Name, c.Also), c.Reason) }
 
 // Tell says what becomes of the account.
 func (c *Suspend) Tell(ctx context.Context, a *stateDesk, s *admin.Sheet) error {
@@ -197,7 +198,7 @@ func (a *stateDesk) setState(ctx context.Context, g signin.Grant, names []string
 }
 
 func (a *stateDesk) setOne(ctx context.Context, tx *store.Tx, g signin.Grant, d *directory.Account, edit func(*directory.Account) error) error {
-	if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+	if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 		return err
 	}
 	if err := edit(d); err != nil {

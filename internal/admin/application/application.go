@@ -34,8 +34,8 @@ type Application = application.Application
 // Commands are those about applications, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[List]("List applications.", []application.Application{}),
-		admin.Looks[Show]("Show an application with its settings, when it was last heard from, and why requests were not served; secrets are hidden.", Shown{}),
+		admin.Looks[List]("List applications.", []application.Application{}).AlsoLent(),
+		admin.Looks[Show]("Show an application with its settings, when it was last heard from, and why requests were not served; secrets are hidden.", Shown{}).AlsoLent(),
 		admin.Looks[Snippet]("Show the configuration of a proxy or a client for an application, with its own names and addresses.", Snippets{}),
 		admin.Looks[Test]("Test an application: ask its own hosts as a stranger would, and say what is wrong and how to mend it.", Tested{}).
 			Telling("application.tested", "{by} tested the application {application}"),

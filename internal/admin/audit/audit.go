@@ -21,7 +21,7 @@ import (
 // Commands are those about the log and the alarms of the database, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[Search]("Search the audit log, newest first.", Page{}).
+		admin.Looks[Search]("Search the audit log, newest first.", Page{}).AlsoLent().
 			Telling("audit.exported", "{by} exported the audit log"),
 		admin.Looks[Checkpoint]("Sign a checkpoint of the log, to be kept elsewhere.", map[string]string{}),
 		admin.Looks[Alarms]("List what was changed in the database from outside, and was seen by nobody yet.", AlarmPage{}),

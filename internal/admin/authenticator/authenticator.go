@@ -23,7 +23,7 @@ import (
 // Commands are those about authenticators, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Changes[Revoke]("Revoke somebody's authenticator, or an automation key.", map[string]string{}).
+		admin.Changes[Revoke]("Revoke somebody's authenticator, or an automation key.", map[string]string{}).AlsoLent().
 			Telling("credential.revoked", "{by} revoked an authenticator of {who}: {detail.reason}"),
 	}
 }
@@ -98,7 +98,7 @@ func (c *Revoke) Do(ctx context.Context, a *desk, g signin.Grant) (any, error) {
 			return err
 		}
 		detail["kind"], detail["traits"] = credential.Kind, credential.Traits.String()
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		if err := a.SpareLoss(ctx, tx, c.loss(d.ID)); err != nil {

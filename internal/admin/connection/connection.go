@@ -21,8 +21,8 @@ import (
 // Commands are those about connected applications, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[List]("List the applications that somebody is signed in to, or that act for them, and what each of them got.", []protocol.Connected{}),
-		admin.Changes[End]("End what an application was given for somebody, and tell the application.", map[string]string{}).
+		admin.Looks[List]("List the applications that somebody is signed in to, or that act for them, and what each of them got.", []protocol.Connected{}).AlsoLent(),
+		admin.Changes[End]("End what an application was given for somebody, and tell the application.", map[string]string{}).AlsoLent().
 			Telling(oauth.Disconnected, "{by} ended what {detail.application} had been given for {who}"),
 	}
 }

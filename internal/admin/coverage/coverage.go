@@ -29,7 +29,7 @@ import (
 // Commands are those about coverage and drills, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[Show]("Show how far each row of ATT&CK's M1032 holds here, and what leaves a gap.", attack.Data{}),
+		admin.Looks[Show]("Show how far each row of ATT&CK's M1032 holds here, and what leaves a gap.", attack.Data{}).AlsoLent(),
 		admin.Looks[DrillList]("List the runs of drills that were handed in, newest first.", RunPage{}),
 		admin.Looks[DrillShow]("Show what one run of drills met: each attack, what came back, and the five proofs.", RunReport{}),
 		admin.Looks[DrillResults]("Show the newest result of one row at each application, with what was tried.", []RowResult{}),
@@ -209,7 +209,7 @@ func (v *visitor) weakest(p survey.Place, action string) (out []attack.Class, ru
 	for _, c := range v.classes {
 		one := attack.Class{Application: p.Name, Action: action, Strength: attack.Denied, Exact: true, Weakest: "deny",
 			Reads:    p.Name == signin.Self && slices.Contains(v.reading, action),
-			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.One.Account.Privileged}
+			Entrance: p.Name != signin.Self && action != signin.SignIn, Privileged: c.One.Account.Guarded()}
 		for _, channel := range p.Channels {
 			cl, view := v.survey.Asks(c, p, action, channel)
 			one.Denial = cmp.Or(view.Refuses, one.Denial)
@@ -381,7 +381,7 @@ var ranks = [...]struct {
 	one, many string
 }{
 	{directory.Account.Administers, "administers Countersign and is", "administer Countersign and are"},
-	{func(d directory.Account) bool { return d.Privileged }, "is privileged and", "are privileged and"},
+	{directory.Account.Guarded, "is privileged and", "are privileged and"},
 	{func(directory.Account) bool { return true }, "is", "are"},
 }
 

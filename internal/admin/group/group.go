@@ -25,8 +25,8 @@ import (
 // Commands are those about groups and their members, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[List]("List groups.", []Group{}),
-		admin.Looks[Show]("Show a group and its members.", Group{}),
+		admin.Looks[List]("List groups.", []Group{}).AlsoLent(),
+		admin.Looks[Show]("Show a group and its members.", Group{}).AlsoLent(),
 		admin.Changes[Create]("Create a group.", Group{}).
 			Telling("group.created", "{by} made a group: {detail.object}"),
 		admin.Changes[SetDisplay]("Change what a group is called. Its name, by which policy and applications know it, stays.", Group{}).
@@ -324,7 +324,7 @@ func (a *memberDesk) member(ctx context.Context, g signin.Grant, event, group st
 		}
 		first = all[0].Name
 		for _, d := range all {
-			err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Privileged)
+			err := a.PersonMust(ctx, tx, g.Account(), team.Privileged || d.Guarded())
 			if err == nil {
 				err = a.SpareLoss(ctx, tx, loss(d.ID))
 			}

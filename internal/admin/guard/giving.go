@@ -35,7 +35,7 @@ func (a Giving) Parties(ctx context.Context, tx *store.Tx, g signin.Grant, name 
 // for who is suspended or dormant or has ended, and for administrators only by one.
 func (a Giving) MayIssue(issuer, to directory.Account) error {
 	switch {
-	case issuer.Kind != directory.Person && to.Privileged:
+	case issuer.Kind != directory.Person && to.Guarded():
 		return failure.Refuse("a-person-must", "An automation key cannot do that for an administrator, or for somebody else who is privileged; a person must.")
 	case issuer.ID == to.ID:
 		return failure.Refuse("own-pass", "Nobody can issue a pass for themselves; ask another administrator.")
@@ -47,7 +47,7 @@ func (a Giving) MayIssue(issuer, to directory.Account) error {
 		return failure.Refuse("ended", "The account has ended; give it a later end, or none, first.")
 	case to.Idle(a.now()) > a.dormant:
 		return failure.Refuse("dormant", "The account is dormant; resume it first.")
-	case to.Privileged && !issuer.Privileged:
+	case to.Guarded() && !issuer.Privileged:
 		return failure.Refuse("privileged", "Only an administrator can issue a pass for an administrator.")
 	}
 	return nil

@@ -26,6 +26,7 @@ import (
 	"countersign/internal/admin/hostcodes"
 	"countersign/internal/admin/key"
 	"countersign/internal/admin/overview"
+	"countersign/internal/admin/partner"
 	"countersign/internal/admin/pass"
 	"countersign/internal/admin/policy"
 	"countersign/internal/admin/prompts"
@@ -50,6 +51,7 @@ import (
 	"countersign/internal/linked"
 	"countersign/internal/notify"
 	"countersign/internal/oauth"
+	partners "countersign/internal/partner"
 	policies "countersign/internal/policy"
 	"countersign/internal/protocol"
 	"countersign/internal/provision"
@@ -68,7 +70,7 @@ import (
 func Commands() admin.List {
 	return slices.Concat(overview.Commands(), checklist.Commands(), account.Commands(), pass.Commands(), recovery.Commands(), key.Commands(), rollover.Commands(), session.Commands(), connection.Commands(),
 		authenticator.Commands(), prompts.Commands(), quiet.Commands(), certificate.Commands(), token.Commands(), hostcodes.Commands(),
-		group.Commands(), application.Commands(), upstream.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands(), signal.Commands())
+		group.Commands(), application.Commands(), upstream.Commands(), partner.Commands(), provisioning.Commands(), policy.Commands(), site.Commands(), coverage.Commands(), audit.Commands(), signal.Commands())
 }
 
 // Parts are what all commands work on.
@@ -89,6 +91,8 @@ type Parts struct {
 	HostCodes      *hosts.Lists
 	Upstreams      *upstreams.Catalogue
 	Elsewhere      upstreams.Pieces
+	Partners       *partners.Kept
+	Delegations    *partners.Delegations
 	CertKeys       *certkey.Keys
 	Signing        *signingkey.Keys
 	Provision      provision.Pieces
@@ -173,6 +177,7 @@ func things(p Parts) []admin.Desk {
 		group.Desks(groupParts(p)),
 		application.Desks(applicationParts(p)),
 		upstream.Desks(upstreamParts(p)),
+		partner.Desks(partner.Parts{DB: p.DB, Accounts: p.Accounts, Credentials: p.Credentials, Groups: p.Groups, Applications: p.Applications, Upstreams: p.Upstreams, Kept: p.Partners, Delegations: p.Delegations, Engine: p.Engine, Commands: Commands, Now: p.Now}),
 		signal.Desks(signalParts(p)),
 		[]admin.Desk{
 			hostcodes.Desk(hostcodes.Parts{DB: p.DB, HostCodes: p.HostCodes}),
@@ -215,7 +220,7 @@ func applicationParts(p Parts) application.Parts {
 
 // rules are the desks about the policy, what it comes to, and the log.
 func rules(p Parts) []admin.Desk {
-	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Dormant: p.Dormant, Now: p.Now})
+	everybody := survey.New(survey.Parts{DB: p.DB, Accounts: p.Survey, Engine: p.Engine, Applications: p.Applications, Protocols: p.Protocols, Commands: Commands(), Mandates: p.Partners, Dormant: p.Dormant, Now: p.Now})
 	rules := policy.Parts{DB: p.DB, Engine: p.Engine, Rules: p.Rules, Applications: p.Applications, Protocols: p.Protocols, Survey: everybody, Reach: p.Reach, Known: p.Known, Now: p.Now}
 	return slices.Concat(
 		policy.Desks(rules),

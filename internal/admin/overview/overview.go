@@ -22,7 +22,7 @@ import (
 // Commands are those about the whole installation, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[Show]("Count accounts that need attention, and say how far the audit log is signed.", Overview{}),
+		admin.Looks[Show]("Count accounts that need attention, and say how far the audit log is signed.", Overview{}).AlsoLent(),
 	}
 }
 

@@ -280,7 +280,7 @@ func (i *Invitations) good(d directory.Account, k kept, credentials []directory.
 		return spent("expired-invitation", "That invitation has expired. Ask for another one.")
 	case k.Opens >= mostOpenings:
 		return spent("opened-invitation", "That invitation was opened too often. Ask for another one.")
-	case d.Privileged:
+	case d.Guarded():
 		return spent("privileged", "That invitation is not good any more. Ask an administrator for a pass.")
 	case d.Idle(i.now()) > i.dormant:
 		return spent("dormant", "The account is dormant. Ask an administrator to resume it.")

@@ -199,7 +199,7 @@ func (c *Uninvite) Do(ctx context.Context, a *inviteDesk, g signin.Grant) (any, 
 			return nil, err
 		}
 		for _, d := range all {
-			if err := a.guard.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+			if err := a.guard.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 				return nil, admin.AboutOne(d.Name, len(all)-1, err)
 			}
 			was, err := a.invitations.EndTx(ctx, tx, d.ID)
@@ -320,7 +320,7 @@ func (a *inviteDesk) mayBeInvited(ctx context.Context, tx *store.Tx, by, d direc
 	if err := a.MayIssue(by, d); err != nil {
 		return err
 	}
-	if d.Privileged {
+	if d.Guarded() {
 		return failure.Refuse("privileged-invitation", "Nobody who is privileged is invited by mail or letter: issue a pass, and hand it over yourself.")
 	}
 	credentials, err := a.credentials.All(ctx, tx, d.ID)

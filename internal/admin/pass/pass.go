@@ -31,7 +31,7 @@ import (
 // Commands are those about passes, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Changes[Issue]("Issue a temporary access pass to somebody else.", Pass{}).
+		admin.Changes[Issue]("Issue a temporary access pass to somebody else.", Pass{}).AlsoLent().
 			Telling("pass.issued", "{by} issued a temporary access pass to {who}: {detail.note}"),
 		admin.Changes[Invite]("Invite somebody else, or several, by mail to set up how they sign in.", Sent{}).
 			Telling("invitation.sent", "{by} invited {who} by mail: {detail.note}"),
@@ -39,7 +39,7 @@ func Commands() []admin.Spec {
 			Telling("invitation.printed", "{by} printed an invitation for {who}: {detail.note}"),
 		admin.Changes[Uninvite]("End invitations, and the passes that came of them.", map[string]int{}).
 			Telling("invitation.revoked", "{by} ended the invitation of {who}: {detail.reason}"),
-		admin.Looks[Invitees]("List who is invited, and how far each is.", InviteePage{}),
+		admin.Looks[Invitees]("List who is invited, and how far each is.", InviteePage{}).AlsoLent(),
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // Commands are those about requests to approve, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[Show]("Count the requests to approve sign-ins elsewhere, by day and by what became of them.", Prompts{}),
+		admin.Looks[Show]("Count the requests to approve sign-ins elsewhere, by day and by what became of them.", Prompts{}).AlsoLent(),
 	}
 }
 

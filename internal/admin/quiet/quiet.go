@@ -20,7 +20,7 @@ import (
 // Commands are those about quiet hours, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Changes[Clear]("Take away the quiet hours that somebody has set, so that everybody's count.", map[string]string{}).
+		admin.Changes[Clear]("Take away the quiet hours that somebody has set, so that everybody's count.", map[string]string{}).AlsoLent().
 			Telling("push.quiet-cleared", "{by} took away the quiet hours of {who}: {detail.reason}"),
 	}
 }

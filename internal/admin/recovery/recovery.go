@@ -28,7 +28,7 @@ import (
 // Commands are those about recoveries, some of which the help desk may do as well, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[List]("List recoveries of accounts, newest first.", []Recovery{}).AlsoHelping(),
+		admin.Looks[List]("List recoveries of accounts, newest first.", []Recovery{}).AlsoLent().AlsoHelping(),
 		admin.Changes[Open]("Begin a recovery for the person who reads you the number in their browser.", Recovery{}).AlsoHelping().
 			Telling("recovery.opened", "{by} opened a recovery of {who}: {detail.check}, {detail.note}"),
 		admin.Changes[Confirm]("Confirm a recovery as the second person, so that nobody has to wait.", Recovery{}).
@@ -389,7 +389,7 @@ func (c *Stop) Do(ctx context.Context, a *stopDesk, g signin.Grant) (any, error)
 			return failure.At("account", err)
 		}
 		d = whose
-		if d.Privileged && !by.Administers() {
+		if d.Guarded() && !by.Administers() {
 			return failure.Refuse("privileged", "Only an administrator can stop the recovery of an administrator, or of somebody else who is privileged.")
 		}
 		undone, err := a.stops.StopTx(ctx, tx, d.ID)

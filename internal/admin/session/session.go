@@ -20,7 +20,7 @@ import (
 // Commands are those about sessions, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Changes[End]("End one or all sessions of an account.", map[string]int{}),
+		admin.Changes[End]("End one or all sessions of an account.", map[string]int{}).AlsoLent(),
 	}
 }
 
@@ -55,8 +55,9 @@ type End struct {
 	admin.AuditText `embed:""`
 }
 
-func (c *End) Action() string { return "session.end" }
-func (c *End) About() *string { return &c.Account }
+func (c *End) Action() string   { return "session.end" }
+func (c *End) About() *string   { return &c.Account }
+func (c *End) Others() []string { return c.Also }
 func (c *End) Object() string {
 	which := "all sessions"
 	if c.Number != "" {

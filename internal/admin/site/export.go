@@ -59,6 +59,9 @@ func (a *desk) export(ctx context.Context) (string, error) {
 func writeGroups(groups []directory.Group) *yaml.Node {
 	all := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, g := range groups {
+		if g.OfPartner() {
+			continue // it comes and goes with its partner
+		}
 		n := block("name", scalar(g.Name))
 		if g.Display != "" {
 			n.Content = append(n.Content, scalar("display"), scalar(g.Display))

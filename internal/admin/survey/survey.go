@@ -34,6 +34,7 @@ type Parts struct {
 	Applications *application.Catalogue
 	Protocols    protocol.List
 	Commands     admin.List
+	Mandates     signin.Mandates
 	Dormant      time.Duration
 	Now          func() time.Time
 }
@@ -46,22 +47,25 @@ type Survey struct {
 	applications *application.Catalogue
 	protocols    protocol.List
 	commands     admin.List
+	mandates     signin.Mandates
 	dormant      time.Duration
 	now          func() time.Time
 }
 
 // New makes a Survey.
 func New(p Parts) *Survey {
-	return &Survey{p.DB, p.Accounts, p.Engine, p.Applications, p.Protocols, p.Commands, p.Dormant, p.Now}
+	return &Survey{p.DB, p.Accounts, p.Engine, p.Applications, p.Protocols, p.Commands, p.Mandates, p.Dormant, p.Now}
 }
 
 // Class is all accounts that no rule of the policies at hand can tell apart, and
 // that hold authenticators of the same kinds: what is true of one of them is
 // true of all. One of them stands for it.
 type Class struct {
-	One   directory.Surveyed
-	Names []string // the first of them, MostNames at most
-	Count int
+	One directory.Surveyed
+	// Mandate is what was delegated to each of them, of a partner's people.
+	Mandate signin.Mandate
+	Names   []string // the first of them, MostNames at most
+	Count   int
 	// Keys are the automation keys of all of them.
 	Keys []Key
 	// Says is what they have in common, in words.
@@ -108,16 +112,21 @@ func (a *Survey) Classes(ctx context.Context, policies ...*policy.Policy) (class
 	if err != nil {
 		return nil, nil, err
 	}
+	mandates, err := a.mandates.All(ctx, a.db)
+	if err != nil {
+		return nil, nil, err
+	}
 	byKey := map[string]*Class{}
 	err = a.survey.Each(ctx, a.db, func(s directory.Surveyed) error {
 		if s.Tampered {
 			tampered = append(tampered, s.Account.Name)
 			return nil
 		}
-		key := a.classKey(s, policies, servable)
+		mandate := mandates[s.Account.ID]
+		key := a.classKey(s, policies, servable) + mandateKey(s.Account, mandate)
 		c := byKey[key]
 		if c == nil {
-			c = &Class{One: s, Says: a.describe(s, mentioned)}
+			c = &Class{One: s, Mandate: mandate, Says: a.describe(s, mentioned)}
 			byKey[key] = c
 			classes = append(classes, c)
 		}
@@ -152,6 +161,14 @@ func (a *Survey) classKey(s directory.Surveyed, policies []*policy.Policy, serva
 	}
 	fmt.Fprint(&b, slices.Sorted(maps.Keys(served)))
 	return b.String()
+}
+
+// mandateKey tells accounts apart by what was delegated to them.
+func mandateKey(a directory.Account, m signin.Mandate) string {
+	if a.Partner == "" {
+		return ""
+	}
+	return fmt.Sprint(a.Partner, m.Delegation, m.Actions, m.Applications, m.From, m.Until)
 }
 
 // servable is what automation keys can be for: the commands, and signing in and the other actions
@@ -196,6 +213,8 @@ func (a *Survey) describe(s directory.Surveyed, mentioned map[string]bool) strin
 		words[0] = "the help desk"
 	case s.Account.Privileged:
 		words[0] = "privileged people"
+	case s.Account.Partner != "":
+		words[0] = "people of the partner " + s.Account.Partner
 	}
 	var groups, held []string
 	for _, g := range s.Account.Groups {
@@ -267,7 +286,7 @@ func (a *Survey) Places(ctx context.Context) ([]Place, error) {
 // Asks is a class of requests: one class of accounts, one application, one
 // action and one protocol, with everything else free.
 func (a *Survey) Asks(c *Class, p Place, action, channel string) (policy.Class, signin.View) {
-	v := a.engine.View(signin.Standpoint{Account: c.One.Account, Credentials: c.One.Credentials, Application: p.Application, Action: action})
+	v := a.engine.View(signin.Standpoint{Account: c.One.Account, Credentials: c.One.Credentials, Mandate: c.Mandate, Application: p.Application, Action: action})
 	f := v.Facts
 	f.Protocol = channel
 	free := policy.FreeSource | policy.FreeTime

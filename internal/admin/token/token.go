@@ -25,7 +25,7 @@ import (
 // Commands are those about hardware tokens, with what each answers and leaves in the log.
 func Commands() []admin.Spec {
 	return []admin.Spec{
-		admin.Looks[List]("List hardware tokens by serial number.", Page{}),
+		admin.Looks[List]("List hardware tokens by serial number.", Page{}).AlsoLent(),
 		admin.Looks[Stage]("Send a part of a token file; it changes nothing before token.import.", Staged{}),
 		admin.Looks[Preview]("Say what importing the sent token file would do.", Previewed{}),
 		admin.Changes[Import]("Put the tokens of a sent file into stock: all of them, or none.", Imported{}).
@@ -324,7 +324,7 @@ func (a *desk) move(ctx context.Context, g signin.Grant, m movement) (any, error
 		if t, about, err = a.hands.TakeBackTx(ctx, tx, m.serial, g.Account()); err != nil {
 			return err
 		}
-		if err := a.guard.PersonMust(ctx, tx, g.Account(), about.Privileged); err != nil {
+		if err := a.guard.PersonMust(ctx, tx, g.Account(), about.Guarded()); err != nil {
 			return err
 		}
 		if t, err = a.hands.PutTx(ctx, tx, t, m.state); err != nil {

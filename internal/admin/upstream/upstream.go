@@ -372,7 +372,7 @@ func (c *Unlink) Do(ctx context.Context, a *linkDesk, g signin.Grant) (any, erro
 		if d, err = a.people.Find(ctx, tx, c.Account); err != nil {
 			return err
 		}
-		if err := a.PersonMust(ctx, tx, g.Account(), d.Privileged); err != nil {
+		if err := a.PersonMust(ctx, tx, g.Account(), d.Guarded()); err != nil {
 			return err
 		}
 		u, err := a.catalogue.Get(ctx, tx, c.Name)

@@ -48,7 +48,7 @@ func New(p Parts) *Console {
 	d := &desk{browser: p.Browser, look: p.Look, admin: p.Admin, pages: p.Look.Load(files)}
 	list := &checklistPage{d, p.Protocols}
 	return &Console{routes: slices.Concat((&homePage{d, list}).routes(), list.routes(), (&accountPages{d}).routes(), (&importPages{d, &accountPages{d}}).routes(), (&selectedPages{d, &accountPages{d}}).routes(), (&groupPages{d}).routes(), (&tokenPages{d}).routes(),
-		(&promptPage{d}).routes(), (&recoveryPages{d}).routes(), (&applicationPages{d, p.Protocols}).routes(), (&upstreamPages{d}).routes(), (&keyPage{d}).routes(), (&signalPages{d}).routes(), (&policyPages{d}).routes(),
+		(&promptPage{d}).routes(), (&recoveryPages{d}).routes(), (&applicationPages{d, p.Protocols}).routes(), (&upstreamPages{d}).routes(), (&partnerPages{d}).routes(), (&keyPage{d}).routes(), (&signalPages{d}).routes(), (&policyPages{d}).routes(),
 		(&coveragePages{d}).routes(), (&auditPages{d, p.Log}).routes(), (&commandPages{d}).routes())}
 }
 
@@ -115,6 +115,7 @@ var links = []look.Link{
 	{Href: recoveriesPath, Text: "Recoveries"},
 	{Href: applicationsPath, Text: "Applications"},
 	{Href: upstreamsPath, Text: "Identity providers"},
+	{Href: partnersPath, Text: "Partners"},
 	{Href: signalsPath, Text: "Signals"},
 	{Href: policyPath, Text: "Policy"},
 	{Href: coveragePath, Text: "Coverage"},
@@ -137,6 +138,11 @@ func (v *visit) show(s sheet) error {
 	nav, home := slices.Clone(links), homePath
 	if !slices.Contains(v.g.Groups(), directory.Administrators) {
 		nav, home = nil, recoveriesPath // the help desk has this and no other
+	}
+	if partner, _ := v.g.Partner(); partner != "" {
+		pages := append(look.Lent(v.g.Lent()), "")
+		home = pages[0]
+		nav = slices.DeleteFunc(slices.Clone(links), func(l look.Link) bool { return !slices.Contains(pages, l.Href) })
 	}
 	for i := range nav {
 		nav[i].Here = nav[i].Href == s.here

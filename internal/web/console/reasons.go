@@ -103,6 +103,12 @@ var reasons = map[string]string{
 	"nobody-knows":                "who removed the account of that name before is not known any more",
 	"none":                        "there was none",
 	"session-not-bound":           "the session is bound to no device, and the application takes no other",
+	"delegation-over":             "what was delegated to them is over",
+	"delegation-not-begun":        "what was delegated to them has not begun",
+	"outside-delegation":          "it was not delegated to them",
+	"partner":                     "they are a partner’s person",
+	"own":                         "nobody does that for themselves",
+	"not-delegable":               "it cannot be delegated",
 	"not-administrator":           "only administrators may",
 	"not-asked":                   "it was not asked for",
 	"not-attested":                "nothing vouches for the key’s maker",
@@ -306,7 +312,8 @@ var tables = map[string]string{
 	"declaration": "declaration of coverage", "drill_report": "drill report", "drill_result": "result of a drill", "notice": "mail", "offline_list": "list of host codes", "push_key": "key for apps", "cert_key": "key with a certificate", "participant": "application in a session", "oauth_grant": "what a client was given", "oauth_logout": "client that is to be told of a sign-out", "oauth_used": "what was used once", "signing_key": "key that signs", "wrapped_key": "key",
 	"upstream":      "identity provider",
 	"saml_metadata": "metadata of a SAML party",
-	"audit_entry":   "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
+	"partner":       "partner", "delegation": "delegation to a partner’s person",
+	"audit_entry": "entry of the log", "audit_inbox": "entry that waits for its number", "audit_tree": "state of the log", "audit_checkpoint": "signed checkpoint", "alarm": "alarm", "feed": "news between servers", "schema_version": "version of the database",
 	"destination": "destination of events", "external_id": "what a provisioning client calls somebody", "counted": "count of the charts", "raised": "list of alarms", "checklist": "checklist",
 	"signal_party": "stream or source of signals", "signal_position": "how far a stream of signals has come",
 }
@@ -314,6 +321,7 @@ var tables = map[string]string{
 // details are the names of what an entry says besides, for people. A test finds every name
 // that the sources write, and fails for one that is not here.
 var details = map[string]string{
+	"of-partner": "Of the partner", "delegation": "Delegation", "asked-by": "Asked for by", "ended": "Ended",
 	"address": "Address", "differences": "Differences", "id": "Identifier there", "most": "At most", "people": "People",
 	"account": "Account", "destination": "Destination", "rejected": "Not taken", "accounts": "Accounts", "times": "Times", "after": "Afterwards", "before": "Before", "acr": "Strength (acr)", "actions": "What it may do", "addresses": "Addresses", "agent": "Browser", "answer": "What was answered", "application": "Application", "applications": "Applications", "apps": "Apps",
 	"amr": "Method", "client-request-id": "Entra’s name of the request", "hint": "Hint", "identifier": "Identifier",

@@ -162,6 +162,7 @@ var sentences = with(nouns.Commands().Sentences(), map[string]string{
 	"client.ended":                      "What {application} had been given for {who} ended: {reason}",
 	"client.logout-undelivered":         "{application} could not be told that a session of {who} is over: {answer}",
 	"alarm.token-misused":               "What {application} had been given for {who} was used twice, or by another client; all that came of it was ended",
+	"partner.delegation-over":           "What was delegated to {who} of the partner {detail.of-partner} is over",
 	"upstream.first-sight":              "{who} came by the identity provider {detail.upstream} for the first time, and has to confirm it",
 	"upstream.confirmed":                "{who} confirmed that they come by the identity provider {detail.upstream}",
 	"metadata.read":                     "The metadata of {detail.party} was read from its address",

@@ -84,7 +84,7 @@ func consoleOf(g signin.Grant) string {
 	case slices.Contains(g.Groups(), directory.Helpdesk):
 		return "/console/recoveries"
 	}
-	return ""
+	return append(look.Lent(g.Lent()), "")[0]
 }
 
 func (fr *frame) page(g signin.Grant, template, title string, data any) look.Page {
