@@ -25,6 +25,7 @@ import (
 	"countersign/internal/metadata"
 	"countersign/internal/oauth"
 	"countersign/internal/participant"
+	"countersign/internal/partner"
 	"countersign/internal/prompt"
 	"countersign/internal/server"
 	"countersign/internal/session"
@@ -245,6 +246,7 @@ func (v *Vault) told(secret string) {
 	if err != nil {
 		v.T.Fatal(err)
 	}
+	v.delegated()
 	if _, err := v.Participants.Join(ctx, step.Grant, participant.Joining{Name: "n4m3", Lasts: 100 * 24 * time.Hour}); err != nil {
 		v.T.Fatal(err)
 	}
@@ -381,5 +383,32 @@ func (v *Vandal) Must(query string, args ...any) {
 	v.T.Helper()
 	if err := v.Runs(query, args...); err != nil {
 		v.T.Fatalf("%s: %v", query, err)
+	}
+}
+
+// delegated is a partner, and something that waits to be delegated to one of its people.
+func (v *Vault) delegated() {
+	v.T.Helper()
+	ctx := context.Background()
+	err := v.DB.Change(ctx, audit.System("test"), func(tx *store.Tx) error {
+		if _, err := v.Delegations.SetTx(ctx, tx, partner.Partner{Name: "acme", Settings: partner.Settings{Title: "Acme"}}); err != nil {
+			return err
+		}
+		by, err := v.Accounts.Find(ctx, tx, "root")
+		if err != nil {
+			return err
+		}
+		to, err := v.Accounts.Create(ctx, tx, directory.NewAccount{Name: "of-acme"})
+		if err != nil {
+			return err
+		}
+		d := partner.Delegation{Partner: "acme", Scope: partner.Scope{Actions: []string{"account.list"}}, Until: v.Now().Add(24 * time.Hour)}
+		if _, err := v.Delegations.AskTx(ctx, tx, by, to, d); err != nil {
+			return err
+		}
+		return tx.Record(audit.Entry{Event: "test.delegated", Outcome: audit.OK})
+	})
+	if err != nil {
+		v.T.Fatal(err)
 	}
 }

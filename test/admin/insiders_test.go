@@ -28,6 +28,7 @@ var whoMay = map[string]string{
 	"group.list": "a-k", "group.show": "a-k", "group.create": "a-k", "group.remove": "a-k", "group.member.add": "a-k", "group.member.remove": "a-k",
 	"application.list": "a-k", "application.show": "a-k", "application.snippet": "a-k", "application.test": "a-k", "application.set": "a-k", "application.remove": "a-k",
 	"upstream.list": "a-k", "upstream.show": "a-k", "upstream.test": "a-k", "upstream.set": "a-k", "upstream.accept-key": "a-k", "upstream.link": "a-k", "upstream.unlink": "a-k", "upstream.remove": "a-k",
+	"partner.list": "a-k", "partner.show": "a-k", "partner.report": "a-k", "partner.create": "a-k", "partner.change": "a-k", "partner.delegate": "a-k", "partner.approve": "a-k", "partner.end": "a-k", "partner.stop": "a-k", "partner.remove": "a-k",
 	"policy.show": "a-k", "policy.check": "a-k", "policy.test": "a-k", "policy.explain": "a-k", "policy.diff": "a-k", "policy.versions": "a-k", "policy.change": "a-k",
 	"coverage.show": "a-k", "coverage.declare": "a-k", "coverage.withdraw": "a-k", "drill.record": "a-k", "drill.begin": "a-k", "drill.list": "a-k", "drill.show": "a-k", "drill.results": "a-k", "audit.search": "a-k", "audit.checkpoint": "a-k",
 	"stream.list": "a-k", "stream.show": "a-k", "stream.create": "a-k", "stream.update": "a-k", "stream.remove": "a-k", "stream.set-status": "a-k", "stream.add-subject": "a-k", "stream.remove-subject": "a-k", "stream.verify": "a-k", "stream.poll": "a-k",
