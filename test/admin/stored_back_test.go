@@ -134,10 +134,11 @@ func TestEveryRowPutBack(t *testing.T) {
 				a := older(v, table, database[table])
 				goOn(v)
 				isCalm(v, "after people went on")
+				mark := mark(v)
 				if err := a.do(); err != nil {
 					t.Fatal(err)
 				}
-				judge(v, a)
+				judgeSince(v, a, mark)
 			})
 		})
 	}

@@ -180,11 +180,12 @@ func isCalm(v *servertest.Vault, when string) {
 // tries does it beside the running server, and looks.
 func tries(v *servertest.Vault, a tampering) {
 	v.T.Helper()
+	mark := mark(v) // before it is done: the server may come upon it by itself
 	if err := a.do(); err != nil {
 		fmt.Fprintf(v.T.Output(), "%s: the database refuses it: %v\n", a.name, err)
 		return
 	}
-	judge(v, a)
+	judgeSince(v, a, mark)
 	a.undo()
 	calm(v)
 }
@@ -213,10 +214,8 @@ func recorded(v *servertest.Vault) {
 	}
 }
 
-// judge looks at everything and compares what was found with what was expected.
-func judge(v *servertest.Vault, a tampering) { judgeSince(v, a, mark(v)) }
-
-// judgeSince is judge where it may have been found before, since an entry of the log.
+// judgeSince looks at everything and compares what was found since an entry of the log with what was expected: the
+// server may have come upon it by itself before.
 func judgeSince(v *servertest.Vault, a tampering, mark int64) {
 	v.T.Helper()
 	ctx := context.Background()
