@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/approval"
+	"countersign/internal/assurance"
 	"countersign/internal/authenticator/apppassword"
 	"countersign/internal/directory"
 	"countersign/internal/prompt"
@@ -162,11 +164,11 @@ func TestANewPlaceOfAnAppPasswordIsTold(t *testing.T) {
 func TestMakingAnAppPasswordTakesTwoFreshFactors(t *testing.T) {
 	m := &matter{setting: &setting{}, now: time.Now(), Request: Request{Application: Self, Action: "authenticator.enroll", Object: MakingAppPassword("mail", "imap", "phone")}}
 	need := m.engineRequirement()
-	if need == nil || !need.Implies(forAppPassword()) {
+	if need == nil || !need.Implies(assurance.TwoFactors().Within(approval.Fresh)) {
 		t.Errorf("%v", need)
 	}
 	m.Object = "totp"
-	if need = m.engineRequirement(); need.Implies(forAppPassword()) {
+	if need = m.engineRequirement(); need.Implies(assurance.TwoFactors().Within(approval.Fresh)) {
 		t.Error("every enrollment takes two fresh factors")
 	}
 }
