@@ -122,6 +122,8 @@ func spentAsBefore(t *testing.T, dsn, rows string) {
 		"drop table scim_entry",
 		"drop table scim_worker",
 		"drop table saml_metadata",
+		"drop table partner",
+		"drop table delegation",
 		"drop index address_mail",
 		"drop index audit_entry_page", // 0019 makes it in the place of this one
 		"create index audit_entry_account on audit_entry (account, seq)",

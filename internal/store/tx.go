@@ -17,13 +17,6 @@ type runner interface {
 	QueryContext(ctx context.Context, query string, args ...any) (cursor, error)
 }
 
-// inTx is a transaction of database/sql as a [runner].
-type inTx struct{ *sql.Tx }
-
-func (t inTx) QueryContext(ctx context.Context, query string, args ...any) (cursor, error) {
-	return t.Tx.QueryContext(ctx, query, args...)
-}
-
 // Tx is one transaction. It is valid until the function that received it returns,
 // and not safe for concurrent use. Only one statement runs at a time: the rows of a
 // query must be read to their end, or closed, before the next.

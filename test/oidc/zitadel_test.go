@@ -74,7 +74,7 @@ func (s *shop) party(callback string, checks ...rp.VerifierOption) rp.RelyingPar
 // now has the library, which knows no clock but the machine's, tell the world's time.
 func (s *shop) now() {
 	for _, p := range []rp.RelyingParty{s.usual, s.strict} {
-		p.IDTokenVerifier().Offset = s.w.Now().Sub(time.Now()) + time.Second
+		p.IDTokenVerifier().Offset = time.Until(s.w.Now()) + time.Second
 	}
 }
 
@@ -175,7 +175,7 @@ func (s *shop) farewell(ctx context.Context, token string) (string, error) {
 	if _, err := zitadel.ParseToken(token, &said); err != nil {
 		return "", err
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return "", err
 	}

@@ -364,7 +364,7 @@ func TestHostileMetadata(t *testing.T) {
 // The promise: metadata that is not believed changes nothing and raises an alarm, once; what was
 // believed before stays; and who can write to the database puts nothing in its place.
 func TestMetadataThatIsRefused(t *testing.T) {
-	w, ada, browser, wi := inside(t)
+	w, ada, _, wi := inside(t)
 	signer, thief, s := newNotary(t), newNotary(t), newShelf(t)
 	s.has(signer.signed(t, describes(wi, "")))
 	register(w, "wiki", fetched(wi, s, signer.pin()))
@@ -380,7 +380,7 @@ func TestMetadataThatIsRefused(t *testing.T) {
 	for s.asked.Load() == asked {
 		time.Sleep(20 * time.Millisecond)
 	}
-	browser = again(w, ada)
+	browser := again(w, ada)
 	if ok, says := asks(browser, wi); !ok {
 		t.Errorf("what was believed before does not count: %s", says)
 	}

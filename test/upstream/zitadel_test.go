@@ -132,7 +132,7 @@ func (s shelf) GetClientByClientID(ctx context.Context, id string) (op.Client, e
 	if err != nil {
 		return nil, err
 	}
-	return client{c, s.i.w.Now().Sub(time.Now())}, nil
+	return client{c, time.Until(s.i.w.Now())}, nil
 }
 
 func (s shelf) CreateAuthRequest(ctx context.Context, r *zitadel.AuthRequest, user string) (op.AuthRequest, error) {

@@ -171,10 +171,7 @@ func (c Client) redeems(ctx context.Context, p *drill.Play, owner bool, form url
 	return got, said, nil
 }
 
-const (
-	tokenPath    = "/oidc/token"
-	userinfoPath = "/oidc/userinfo"
-)
+const tokenPath = "/oidc/token"
 
 // shows adds how the client proves who it is.
 func (c Client) shows(form url.Values) http.Header {
@@ -186,20 +183,6 @@ func (c Client) shows(form url.Values) http.Header {
 	r := &http.Request{Header: h}
 	r.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret)) // RFC 6749 section 2.3.1
 	return h
-}
-
-// opens asks who a token is of, and reports whether that is answered. A nil key shows the token
-// alone.
-func (c Client) opens(ctx context.Context, p *drill.Play, access string, headers http.Header) (bool, string, error) {
-	h := headers.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	if h.Get("Authorization") == "" {
-		h.Set("Authorization", "Bearer "+access)
-	}
-	r, err := ask(ctx, p, false, http.MethodGet, string(c.Server)+userinfoPath, nil, h)
-	return err == nil && r.status == http.StatusOK, r.said, err
 }
 
 // answer is what a server said.
