@@ -78,10 +78,11 @@ var stages = map[string]func(*stage){
 	"docs/smartcards.md": func(s *stage) {
 		s.replace = append(s.replace, "127.0.0.1:8443", free(s.t))
 	},
-	"docs/tokens.md": tokens,
-	"docs/oidc.md":   func(s *stage) { s.login() },
-	"docs/saml.md":   func(s *stage) { s.login() },
-	"docs/entra.md":  func(s *stage) { s.login() },
+	"docs/tokens.md":   tokens,
+	"docs/oidc.md":     func(s *stage) { s.login() },
+	"docs/saml.md":     func(s *stage) { s.login() },
+	"docs/entra.md":    func(s *stage) { s.login() },
+	"docs/partners.md": func(s *stage) { s.login() },
 	"docs/scim.md": func(s *stage) {
 		s.login()
 		s.replace = append(s.replace, "192.0.2.0/24", "127.0.0.0/8")
