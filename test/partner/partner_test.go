@@ -145,3 +145,24 @@ func TestADelegationEnds(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// The promise: a delegation grants nothing before it begins, and nothing about people outside of its groups.
+func TestADelegationIsLimited(t *testing.T) {
+	h := build(t)
+	h.settles()
+	h.does(h.root, "group.create", map[string]any{"name": "staff"}, nil)
+	h.delegates(map[string]any{"from": h.w.Now().Add(time.Hour).UTC().Format(time.RFC3339), "until": "2h", "groups": []string{"staff"}, "actions": []string{"account.suspend"}})
+	h.comes()
+	if step, _ := h.may("account.suspend", map[string]any{"name": "bob"}); step.State == signin.Granted || step.Reason != "delegation-not-begun" {
+		t.Errorf("before it begins: %s %s", step.State, step.Reason)
+	}
+	h.w.Later(time.Hour + time.Minute)
+	h.comes()
+	if step, err := h.may("account.suspend", map[string]any{"name": "bob"}); step.State != signin.Granted || failure.ReasonOf(err) != "outside-delegation" {
+		t.Errorf("about somebody of another group: %s %s, %v", step.State, step.Reason, err)
+	}
+	h.does(h.root, "group.member.add", map[string]any{"group": "staff", "account": "bob"}, nil)
+	if step, err := h.may("account.suspend", map[string]any{"name": "bob"}); step.State != signin.Granted || err != nil {
+		t.Errorf("about somebody of the group: %s %s, %v", step.State, step.Reason, err)
+	}
+}
