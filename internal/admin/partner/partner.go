@@ -35,7 +35,7 @@ func Commands() []admin.Spec {
 			Telling("partner.changed", "{by} changed the partner {detail.of-partner}"),
 		admin.Changes[Delegate]("Ask that something is delegated to a person of a partner. It is in force when another administrator approves it.", partner.Delegation{}).
 			Telling("partner.delegation-asked", "{by} asked that something is delegated to {who} of the partner {detail.of-partner}: {detail.what}"),
-		admin.Changes[Approve]("Approve a delegation that another administrator asked for.", partner.Delegation{}).
+		admin.Changes[Approve]("Put a delegation in force that another administrator asked for.", partner.Delegation{}).
 			Telling("partner.delegated", "{by} approved what is delegated to {who} of the partner {detail.of-partner}: {detail.what}"),
 		admin.Changes[End]("End a delegation, or take back one that waits for its approval.", partner.Delegation{}).
 			Telling("partner.delegation-ended", "{by} ended what was delegated to {who} of the partner {detail.of-partner}: {detail.reason}"),
