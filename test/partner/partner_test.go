@@ -9,6 +9,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/failure"
 	delegated "countersign/internal/partner"
+	"countersign/internal/prompt"
 	"countersign/internal/servertest"
 	"countersign/internal/signin"
 	"countersign/internal/store"
@@ -146,23 +147,46 @@ func TestADelegationEnds(t *testing.T) {
 	}
 }
 
-// The promise: a delegation grants nothing before it begins, and nothing about people outside of its groups.
-func TestADelegationIsLimited(t *testing.T) {
+// The promise: a delegation grants nothing before it begins, but the setting up of factors; it reaches
+// nobody outside of its groups, and no application but its own.
+func TestADelegationHasItsLimits(t *testing.T) {
 	h := build(t)
 	h.settles()
-	h.does(h.root, "group.create", map[string]any{"name": "staff"}, nil)
-	h.delegates(map[string]any{"from": h.w.Now().Add(time.Hour).UTC().Format(time.RFC3339), "until": "2h", "groups": []string{"staff"}, "actions": []string{"account.suspend"}})
+	h.does(h.root, "group.create", map[string]any{"name": "branch"}, nil)
+	h.does(h.root, "group.member.add", map[string]any{"group": "branch", "account": "bob"}, nil)
+	h.does(h.root, "account.create", map[string]any{"name": "carl"}, nil)
+	in := map[string]any{"actions": []string{"session.end"}, "groups": []string{"branch"}, "applications": []string{"wiki"}, "from": h.w.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339), "until": "8h"}
+	h.delegates(in)
 	h.comes()
-	if step, _ := h.may("account.suspend", map[string]any{"name": "bob"}); step.State == signin.Granted || step.Reason != "delegation-not-begun" {
+	h.eve.Sees("Where you are signed in")
+	if step, _ := h.may("session.end", map[string]any{"account": "bob"}); step.State != signin.Denied || step.Reason != "delegation-not-begun" {
 		t.Errorf("before it begins: %s %s", step.State, step.Reason)
 	}
-	h.w.Later(time.Hour + time.Minute)
+	h.w.Later(2*time.Hour + time.Minute)
 	h.comes()
-	if step, err := h.may("account.suspend", map[string]any{"name": "bob"}); step.State != signin.Granted || failure.ReasonOf(err) != "outside-delegation" {
-		t.Errorf("about somebody of another group: %s %s, %v", step.State, step.Reason, err)
+	if step, err := h.may("session.end", map[string]any{"account": "bob"}); step.State != signin.Granted || err != nil {
+		t.Fatalf("%s %s, %v", step.State, step.Reason, err)
 	}
-	h.does(h.root, "group.member.add", map[string]any{"group": "staff", "account": "bob"}, nil)
-	if step, err := h.may("account.suspend", map[string]any{"name": "bob"}); step.State != signin.Granted || err != nil {
-		t.Errorf("about somebody of the group: %s %s, %v", step.State, step.Reason, err)
+	if step, err := h.may("session.end", map[string]any{"account": "carl"}); step.State != signin.Granted || failure.ReasonOf(err) != "outside-delegation" {
+		t.Errorf("outside of the group: %s, %v", step.State, err)
+	}
+	at := func(app string) signin.Step {
+		step, err := h.w.Engine.Check(t.Context(), signin.Request{Application: app, Session: h.eve.Held(), Protocol: "browser", Medium: prompt.Browser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return step
+	}
+	if step := at("vpn"); step.State != signin.Denied || step.Reason != "outside-delegation" {
+		t.Errorf("another application: %s %s", step.State, step.Reason)
+	}
+	if step := at("wiki"); step.State != signin.Granted {
+		t.Errorf("her own application: %s %s", step.State, step.Reason)
+	}
+	if err := h.root.Do(t.Context(), "partner.delegate", map[string]any{"partner": "acme", "account": "eve", "actions": []string{"account.list"}, "groups": []string{"branch"}, "until": "8h"}, nil); failure.ReasonOf(err) != "not-delegable" {
+		t.Errorf("a group limits what is about nobody: %v", err)
+	}
+	if err := h.root.Do(t.Context(), "partner.delegate", map[string]any{"partner": "acme", "account": "eve", "actions": []string{"account.show"}, "until": "91d"}, nil); failure.ClassOf(err) != failure.Invalid {
+		t.Errorf("longer than the limit: %v", err)
 	}
 }
